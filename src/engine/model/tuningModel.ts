@@ -1,0 +1,59 @@
+/**
+ * What the training loop, the evaluation and the step-0 checks need of a model that is being tuned. Knows nothing of
+ * files of text, of recipes' paths or of wires.
+ */
+import type { ResolvedRecipe } from '../../recipe/schema.ts';
+import type { Batch } from '../batch.ts';
+import type { StateStore } from '../state/stateStore.ts';
+
+export type WeightsName = 'tuned' | 'base';
+
+/** Means over the whole optimizer step (all micro-batches), in nats per token. */
+export interface StepMetrics {
+  /** Cross-entropy over task tokens. */
+  loss: number;
+  /** Cross-entropy over replay tokens; absent without replay rows. */
+  replayLoss?: number;
+  /** What was minimised. */
+  objective: number;
+  /** Each method's own terms, by name: `penalty.kl`. */
+  penalties: Record<string, number>;
+  /** Global norm before clipping. */
+  gradientNorm: number;
+}
+
+export interface TuningModel {
+  readonly parameters: number;
+  readonly trainedParameters: number;
+  readonly trainedNames: string[];
+  readonly vocabularySize: number;
+  readonly maxPositions: number;
+  readonly runtime: { name: string; provider: string; reason: string };
+  /** Weights, optimizer slots, accumulators, method tensors, counters: a checkpoint is its dump, resume its load. */
+  readonly state: StateStore;
+  /** Accumulates the micro-batches, clips, updates. Losses are divided by the step's own token counts. */
+  step(microBatches: Batch[], rates: { learningRate: number }): Promise<StepMetrics>;
+  /** (B, T) −log p(label) of each position, 0 where ignored. `base` = every change switched off, the same code path. */
+  score(batch: Batch, weights: WeightsName): Promise<Float32Array>;
+  /** (B, T) KL(base ‖ tuned) at T = 1 of each labelled position, 0 elsewhere. */
+  divergence(batch: Batch): Promise<Float32Array>;
+  /** (B, T, V) logits, for independent checks and for generation. */
+  logits(batch: Batch, weights: WeightsName): Promise<Float32Array>;
+  /** The objective's terms and the global gradient norm on these rows without an update; for the step-0 checks. */
+  probe(microBatches: Batch[]): Promise<StepMetrics & { penaltyGradientNorm: number }>;
+  /** A tuned tensor's current values by its Hugging Face name, for the precision check. */
+  read(name: string): Promise<Float32Array>;
+  /** Writes a Hugging Face folder or a PEFT adapter folder, atomically; returns what it wrote. */
+  save(folder: string, info: Record<string, unknown>): Promise<{ bytes: number }>;
+  /** From here on `tuned` means the weights after rounding to the dtype they are saved in. */
+  useSavedPrecision(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenTuningModel {
+  /** Absolute path of the base model's Hugging Face folder. */
+  folder: string;
+  recipe: ResolvedRecipe;
+  threads?: number;
+  onProgress?: (phase: string, fraction: number) => void;
+}

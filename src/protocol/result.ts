@@ -1,0 +1,48 @@
+/** The result of a run as the command line prints it and the report and panels read it. Documented in docs/cli.md. */
+import type { Budget } from '../recipe/schema.ts';
+import type { Accuracy, Estimate, StepZeroCheck, Verdict } from './trainer.ts';
+
+export type RunStatus = 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost' | 'stale';
+
+export interface ErrorReport {
+  code: string;
+  message: string;
+  file?: string;
+  line?: number;
+  remedy?: string;
+}
+
+export interface SetResult extends Estimate {
+  replayed: boolean;
+  accuracy?: Accuracy;
+  budget?: Budget;
+  verdict?: Verdict;
+  itemsNeeded?: number;
+}
+
+export interface RunResult {
+  id: string;
+  folder: string;
+  name: string;
+  recipe: string;
+  variant: string;
+  status: RunStatus;
+  steps: number;
+  seconds: number;
+  tokens: number;
+  trainedShare: number | null;
+  tokensPerSecond: number | null;
+  peakMemoryBytes: number | null;
+  loss: { first: number | null; last: number | null };
+  learning: Record<string, Estimate>;
+  forgetting: Record<string, SetResult>;
+  kl: Record<string, number | string | null>;
+  /** The run's verdict is that of its worst set; null without a budget. */
+  verdict: Verdict | null;
+  stepZero: { ok: boolean; checks: Partial<Record<StepZeroCheck, 'ok' | 'failed' | 'skipped'>> } | null;
+  runtime: { name: string; provider: string; reason: string } | null;
+  /** Fingerprint: results that differ in it are not compared. */
+  comparison: string | null;
+  warnings: string[];
+  error?: ErrorReport;
+}
