@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { ErrorReport, RunResult, RunStatus } from './result.ts';
 import type {
+  CheckedEvent,
   EstimateEvent,
   EvaluatedEvent,
   FirstBatchEvent,
@@ -19,9 +20,13 @@ const runId = z.string().regex(/^[a-z0-9-]{1,64}$/);
 export const fromPageSchema = z.discriminatedUnion('type', [
   /** First message after each load of the page. */
   z.object({ type: z.literal('ready') }),
-  /** Replaces the page's earlier subscriptions. `from`/`to` in steps; `columns` = pixel columns of the plot. */
+  /**
+   * Replaces the page's earlier subscriptions. `from`/`to` in steps; `columns` = pixel columns of the plot. The answer
+   * repeats `request`, so that a page which zoomed on meanwhile can drop it.
+   */
   z.object({
     type: z.literal('subscribe'),
+    request: z.number().int(),
     series: z
       .array(
         z.object({
@@ -49,11 +54,27 @@ export const fromPageSchema = z.discriminatedUnion('type', [
       'exportReport',
     ]),
     run: runId.optional(),
+    /** With `openRecipe`: the line to show, from 1. */
+    line: z.number().int().min(1).optional(),
   }),
   /** An error inside the page, for the log. */
   z.object({ type: z.literal('problem'), message: z.string().max(4096) }),
 ]);
 export type FromPage = z.infer<typeof fromPageSchema>;
+
+/**
+ * What a page keeps over a reload (`setState`). A panel's serializer finds in it what the panel showed; `view` (zoom,
+ * smoothing, open tabs) is the page's own.
+ */
+export const pageMemorySchema = z.object({
+  page: z.enum(['run', 'metrics', 'compare', 'check']),
+  runs: z.array(runId).max(256),
+  /** Of a check page: `CheckView.recipe` and `variant`. */
+  recipe: z.string().max(4096).optional(),
+  variant: z.string().max(64).optional(),
+  view: z.record(z.string(), z.unknown()),
+});
+export type PageMemory = z.infer<typeof pageMemorySchema>;
 
 /** What a page needs of one run besides its series. */
 export interface RunView {
@@ -72,6 +93,8 @@ export interface RunView {
   };
   step: number;
   steps: number | null;
+  /** What a live run does besides stepping: loading, scoring the base, saving. `fraction` of that phase. */
+  progress: { phase: string; fraction: number } | null;
   secondsLeft: number | null;
   startedAt: number | null;
   colour: number;
@@ -80,6 +103,7 @@ export interface RunView {
   samples: Omit<SampleEvent, 'type'>[];
   marks: { step: number; kind: 'checkpoint' | 'stopRule' | 'resumed'; text: string }[];
   prepared: Omit<PreparedEvent, 'type'> | null;
+  stepZero: Omit<CheckedEvent, 'type'> | null;
   /** Flattened resolved recipe: `train.learning_rate` → value. */
   settings: Record<string, string>;
   logTail: string[];
@@ -142,7 +166,7 @@ export type PageState =
 export type ToPage =
   | { type: 'state'; seq: number; state: PageState; strings: Record<string, string> }
   /** Answer to `subscribe`, one for all its series. Replaces what was drawn of them. */
-  | { type: 'buckets'; seq: number; series: Buckets[] }
+  | { type: 'buckets'; seq: number; request: number; series: Buckets[] }
   /** Points that came since; at most one message a frame. */
   | { type: 'points'; seq: number; points: NewPoints[] }
   /** Parts of a run that changed. */
