@@ -170,4 +170,6 @@ export type ToPage =
   /** Points that came since; at most one message a frame. */
   | { type: 'points'; seq: number; points: NewPoints[] }
   /** Parts of a run that changed. */
-  | { type: 'run'; seq: number; id: string; changes: Partial<RunView> };
+  | { type: 'run'; seq: number; id: string; changes: Partial<RunView> }
+  /** A message of the page could not be obeyed; `message` is for the user. */
+  | { type: 'refused'; seq: number; request: string; message: string };
