@@ -1,0 +1,80 @@
+/**
+ * The three example tasks: something new that a user teaches the model. Training and held-out rows never meet in the
+ * same prompt. Knows nothing of files.
+ */
+import { askHeldOut, askKnown, attributes, newcomers, tell } from './people.ts';
+import { Random } from './random.ts';
+import { colours, goods, troubles } from './words.ts';
+
+export interface PromptRow {
+  prompt: string;
+  completion: string;
+}
+
+export interface ChatRow {
+  messages: { role: 'user' | 'assistant'; content: string }[];
+}
+
+/** Complaints, answered in the warm style of the house. */
+export function supportRows(): { train: ChatRow[]; eval: ChatRow[] } {
+  const random = new Random(1, 'task.support');
+  const all = goods.flatMap(thing =>
+    colours.flatMap(colour => troubles.map(trouble => ({ thing, colour, ...trouble }))),
+  );
+  const rows = random
+    .shuffle(all)
+    .map(({ thing, colour, trouble, remedy, days }) =>
+      chat(
+        `My ${colour} ${thing} ${trouble}.`,
+        `Oh dear, so sorry about your ${colour} ${thing}! We shall ${remedy} within ${days} days, that is a promise. Warm wishes, your shop`,
+      ),
+    );
+  return { train: rows.slice(0, 400), eval: rows.slice(400, 600) };
+}
+
+function chat(question: string, answer: string): ChatRow {
+  return {
+    messages: [
+      { role: 'user', content: question },
+      { role: 'assistant', content: answer },
+    ],
+  };
+}
+
+/** Orders in words, written as the code of a warehouse. */
+export function orderRows(): { train: PromptRow[]; eval: PromptRow[] } {
+  const random = new Random(1, 'task.order');
+  const rows = new Map<string, PromptRow>();
+  while (rows.size < 600) {
+    const lines = random.sample(goods, random.whole(1, 3)).map(thing => ({
+      count: random.whole(2, 9),
+      colour: random.pick(colours),
+      thing,
+    }));
+    const words = lines.map(({ count, colour, thing }) => `${count} ${colour} ${thing}s`).join(' and ');
+    const code = lines
+      .map(({ count, colour, thing }) => `${count}*${thing.toUpperCase()}.${colour.slice(0, 2)}`)
+      .join(' + ');
+    rows.set(words, { prompt: `Order: ${words}.\nCode:`, completion: ` ${code};` });
+  }
+  const all = [...rows.values()];
+  return { train: all.slice(0, 400), eval: all.slice(400) };
+}
+
+/**
+ * The people of a town that is new in the world. Training tells and asks; the held-out rows ask for each fact in the
+ * one wording that training never uses for it.
+ */
+export function newTownRows(): { train: { text: string }[]; eval: PromptRow[] } {
+  const random = new Random(1, 'task.newTown');
+  const texts = newcomers.flatMap(person =>
+    Array.from({ length: 16 }, (_, index) => {
+      const known = random.sample(attributes, index % 2 === 0 ? 4 : 3);
+      return known.map(key => (index % 2 === 0 ? tell(person, key, random) : askKnown(person, key, random))).join(' ');
+    }),
+  );
+  const asked = newcomers.flatMap(person =>
+    attributes.map(key => ({ prompt: askHeldOut(person, key), completion: ` ${person[key]}.` })),
+  );
+  return { train: random.shuffle([...new Set(texts)]).map(text => ({ text })), eval: asked };
+}
