@@ -1,0 +1,184 @@
+/**
+ * Data files as examples: text, prompt with completion, or a conversation. The format of a jsonl file is told from its
+ * rows' keys and is the same in the whole file; a paragraph of a txt file is one text. Knows nothing of tokens.
+ */
+import { basename, extname } from 'node:path';
+import { EngineError } from '../engineError.ts';
+import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
+import { readLines } from './lines.ts';
+
+export type Content =
+  | { form: 'text'; text: string }
+  | { form: 'completion'; prompt: string; completion: string }
+  | { form: 'chat'; messages: ChatMessage[] }
+  /** Becomes a conversation where the tokenizer has a chat template, else prompt and completion. */
+  | { form: 'instruction'; instruction: string; output: string };
+
+export type Example = Content & {
+  /** Line of the file on which it starts. */
+  line: number;
+};
+
+export const rowFormats = ['messages', 'sharegpt', 'prompt/completion', 'alpaca', 'text'] as const;
+export type RowFormat = (typeof rowFormats)[number];
+
+export interface ExampleFile {
+  file: string;
+  format: RowFormat | 'txt';
+  examples: Example[];
+}
+
+type Row = Record<string, unknown>;
+
+const formatList = '{text}, {prompt, completion}, {messages}, {instruction, output} or {conversations}';
+
+export async function readExamples(file: string): Promise<ExampleFile> {
+  switch (extname(file).toLowerCase()) {
+    case '.txt':
+      return refuseEmpty({ file, format: 'txt', examples: await readParagraphs(file) });
+    case '.jsonl':
+    case '.ndjson':
+      return refuseEmpty(await readJsonExamples(file));
+    default:
+      throw new EngineError('data-format', `${basename(file)}: only .jsonl and .txt files can be read`, {
+        file,
+        remedy: 'Convert the data to jsonl, one object a line.',
+      });
+  }
+}
+
+/** Rows of a jsonl file as objects; blank lines are skipped. */
+export async function* readJsonRows(file: string): AsyncGenerator<{ line: number; row: Row }> {
+  for await (const { number, text } of readLines(file)) {
+    if (text.trim() === '') continue;
+    let row: unknown;
+    try {
+      row = JSON.parse(text);
+    } catch (cause) {
+      throw badRow(
+        file,
+        number,
+        `this line is not JSON (${(cause as Error).message})`,
+        'Write one JSON object a line.',
+      );
+    }
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) {
+      throw badRow(file, number, 'a JSON object was expected', `Write one object a line: ${formatList}.`);
+    }
+    yield { line: number, row: row as Row };
+  }
+}
+
+/** Paragraphs are separated by blank lines. */
+export async function readParagraphs(file: string): Promise<{ form: 'text'; text: string; line: number }[]> {
+  const paragraphs: { form: 'text'; text: string; line: number }[] = [];
+  let lines: string[] = [];
+  let start = 1;
+  const close = (): void => {
+    if (lines.length > 0) paragraphs.push({ form: 'text', text: lines.join('\n'), line: start });
+    lines = [];
+  };
+  for await (const { number, text } of readLines(file)) {
+    if (text.trim() === '') {
+      close();
+      continue;
+    }
+    if (lines.length === 0) start = number;
+    lines.push(text);
+  }
+  close();
+  return paragraphs;
+}
+
+export function badRow(file: string, line: number, what: string, remedy?: string): EngineError {
+  return new EngineError('bad-row', `${basename(file)}, line ${line}: ${what}`, { file, line, remedy });
+}
+
+async function readJsonExamples(file: string): Promise<ExampleFile> {
+  const examples: Example[] = [];
+  let format: RowFormat | null = null;
+  for await (const { line, row } of readJsonRows(file)) {
+    const found = formatOf(row, file, line);
+    format ??= found;
+    if (found !== format) {
+      const what = `this row is ${found} (keys: ${Object.keys(row).join(', ')}), the rows before it are ${format}`;
+      throw badRow(file, line, what, 'Keep one format in a file.');
+    }
+    examples.push({ ...parseRow(row, format, file, line), line });
+  }
+  return { file, format: format ?? 'text', examples };
+}
+
+/** `text` counts only where nothing more telling is there: published alpaca files carry both. */
+function formatOf(row: Row, file: string, line: number): RowFormat {
+  const found: RowFormat[] = [];
+  if ('messages' in row) found.push('messages');
+  if ('conversations' in row) found.push('sharegpt');
+  if ('prompt' in row && 'completion' in row) found.push('prompt/completion');
+  if ('instruction' in row && 'output' in row) found.push('alpaca');
+  if (found.length === 0 && 'text' in row) found.push('text');
+  if (found.length === 1) return found[0]!;
+  const keys = Object.keys(row).join(', ') || 'none';
+  const what = found.length === 0 ? `unknown format, keys seen: ${keys}` : `keys of two formats: ${keys}`;
+  throw badRow(file, line, what, `A row has the keys of one of: ${formatList}.`);
+}
+
+function parseRow(row: Row, format: RowFormat, file: string, line: number): Content {
+  const text = (key: string, mayBeEmpty = false): string => {
+    const value = row[key];
+    if (typeof value !== 'string') throw badRow(file, line, `"${key}" must be a text`);
+    if (!mayBeEmpty && value.trim() === '') throw badRow(file, line, `"${key}" is empty`, 'Remove the row.');
+    return value;
+  };
+  switch (format) {
+    case 'text':
+      return { form: 'text', text: text('text') };
+    case 'prompt/completion':
+      return { form: 'completion', prompt: text('prompt', true), completion: text('completion') };
+    case 'alpaca': {
+      const input = 'input' in row ? text('input', true) : '';
+      const instruction = text('instruction') + (input === '' ? '' : `\n\n${input}`);
+      return { form: 'instruction', instruction, output: text('output') };
+    }
+    case 'messages':
+      return { form: 'chat', messages: parseTurns(row.messages, 'messages', 'role', 'content', file, line) };
+    case 'sharegpt':
+      return { form: 'chat', messages: parseTurns(row.conversations, 'conversations', 'from', 'value', file, line) };
+    default:
+      return format satisfies never;
+  }
+}
+
+const roles: Record<string, string> = {
+  system: 'system',
+  user: 'user',
+  human: 'user',
+  assistant: 'assistant',
+  gpt: 'assistant',
+  model: 'assistant',
+};
+
+function parseTurns(value: unknown, key: string, who: string, what: string, file: string, line: number): ChatMessage[] {
+  if (!Array.isArray(value)) throw badRow(file, line, `"${key}" must be a list of {${who}, ${what}}`);
+  const turns = value.map((turn: unknown, i) => {
+    const { [who]: speaker, [what]: content } = (turn ?? {}) as Row;
+    if (typeof speaker !== 'string' || typeof content !== 'string') {
+      throw badRow(file, line, `turn ${i + 1} of "${key}" needs "${who}" and "${what}" as texts`);
+    }
+    const role = roles[speaker];
+    if (!role) throw badRow(file, line, `turn ${i + 1}: unknown speaker "${speaker}"`, 'Use system, user, assistant.');
+    return { role, content };
+  });
+  if (!turns.some(turn => turn.role === 'assistant')) {
+    throw badRow(file, line, 'no turn of the assistant, so there is nothing to learn', 'Remove the row.');
+  }
+  return turns;
+}
+
+function refuseEmpty(found: ExampleFile): ExampleFile {
+  if (found.examples.length > 0) return found;
+  throw new EngineError('data-empty', `${basename(found.file)} holds no rows`, {
+    file: found.file,
+    remedy: 'Put at least one row into it.',
+  });
+}

@@ -1,0 +1,110 @@
+/**
+ * Which rows every optimizer step takes, as a pure function of seed and step: the same task rows in all variants, replay
+ * rows beside them. Nothing has to be saved to resume. Specified in docs/random-streams.md.
+ */
+import type { Batch } from '../batch.ts';
+import { EngineError } from '../engineError.ts';
+import { RandomStream, type StreamName } from './randomStreams.ts';
+import { makeBatch, type Row, replayKind, rowLength, taskKind } from './rows.ts';
+
+export interface RowPlanOptions {
+  task: Row[];
+  /** Rows of the old distribution and their share of all rows; none without replay. */
+  replay?: { rows: Row[]; share: number };
+  batchSize: number;
+  microBatchSize: number;
+  maxLength: number;
+  seed: number;
+}
+
+export interface StepRows {
+  task: Row[];
+  replay: Row[];
+  /** Task rows first. A micro-batch is of one kind, so the task's are equal in all variants. */
+  microBatches: Batch[];
+  tokens: number;
+  taskTokens: number;
+}
+
+export class RowPlan {
+  readonly #options: RowPlanOptions;
+  readonly #task: EndlessRows;
+  readonly #replay: EndlessRows | null;
+  /** Replay rows a step, a fraction: whole rows are paid out as it adds up. */
+  readonly replayQuota: number;
+
+  constructor(options: RowPlanOptions) {
+    this.#options = options;
+    const { batchSize, replay } = options;
+    if (options.task.length === 0) throw new EngineError('data-empty', 'There are no task rows');
+    if (replay && replay.rows.length === 0) throw new EngineError('data-empty', 'There are no replay rows');
+    this.replayQuota = replay ? (batchSize * replay.share) / (1 - replay.share) : 0;
+    this.#task = new EndlessRows(options.task, options.seed, 'order');
+    this.#replay = replay ? new EndlessRows(replay.rows, options.seed, 'replay') : null;
+  }
+
+  /** Optimizer steps in so many passes over the task rows. */
+  stepsOf(epochs: number): number {
+    return Math.max(1, Math.ceil((epochs * this.#options.task.length) / this.#options.batchSize - 1e-9));
+  }
+
+  /** Rows of step 1, 2, … */
+  at(step: number): StepRows {
+    const { batchSize, microBatchSize, maxLength } = this.#options;
+    const task = this.#task.slice((step - 1) * batchSize, step * batchSize);
+    const replay = this.#replay?.slice(this.#replayedUntil(step - 1), this.#replayedUntil(step)) ?? [];
+    const taskTokens = task.reduce((sum, row) => sum + rowLength(row), 0);
+    const size = { rows: microBatchSize, maxLength };
+    return {
+      task,
+      replay,
+      microBatches: [
+        ...microBatches(task, taskKind, batchSize, size),
+        ...microBatches(replay, replayKind, Math.ceil(this.replayQuota - 1e-9), size),
+      ],
+      tokens: taskTokens + replay.reduce((sum, row) => sum + rowLength(row), 0),
+      taskTokens,
+    };
+  }
+
+  #replayedUntil(step: number): number {
+    return Math.floor(step * this.replayQuota + 1e-9);
+  }
+}
+
+/** Splits rows into equal blocks of at most `size.rows`; `usual` is the count that sets the block's size. */
+function microBatches(rows: Row[], kind: number, usual: number, size: { rows: number; maxLength: number }): Batch[] {
+  const most = Math.max(usual, rows.length);
+  const perBatch = Math.ceil(most / Math.ceil(most / size.rows));
+  const batches: Batch[] = [];
+  for (let from = 0; from < rows.length; from += perBatch) {
+    batches.push(makeBatch(rows.slice(from, from + perBatch), kind, { rows: perBatch, maxLength: size.maxLength }));
+  }
+  return batches;
+}
+
+/** Every row once in a random order, then every row once in another: row k without the rows before it. */
+class EndlessRows {
+  readonly #rows: Row[];
+  readonly #stream: RandomStream;
+  #epoch = -1;
+  #order: Int32Array = new Int32Array();
+
+  constructor(rows: Row[], seed: number, name: StreamName) {
+    this.#rows = rows;
+    this.#stream = new RandomStream(seed, name);
+  }
+
+  slice(from: number, to: number): Row[] {
+    return Array.from({ length: to - from }, (_, i) => this.#at(from + i));
+  }
+
+  #at(k: number): Row {
+    const epoch = Math.floor(k / this.#rows.length);
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#order = this.#stream.permutation(this.#rows.length, epoch);
+    }
+    return this.#rows[this.#order[k % this.#rows.length]!]!;
+  }
+}

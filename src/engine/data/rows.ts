@@ -1,0 +1,81 @@
+/**
+ * Rows: what one line of a batch holds. A row is one sequence, or several packed one behind the other. Turns rows into
+ * batches. Knows nothing of order, epochs or kinds of methods.
+ */
+import { type Batch, ignoredLabel } from '../batch.ts';
+import type { RandomStream } from './randomStreams.ts';
+import type { Sequence } from './sequences.ts';
+
+export type Row = readonly Pick<Sequence, 'ids' | 'targets'>[];
+
+export const taskKind = 0;
+export const replayKind = 1;
+
+export const rowLength = (row: Row): number => row.reduce((sum, { ids }) => sum + ids.length, 0);
+
+/**
+ * Fills rows with whole sequences up to `maxLength`, in a random order, opening a new row when the next does not fit.
+ * Done once: the packed rows are the rows of every epoch.
+ */
+export function packRows(sequences: Sequence[], maxLength: number, stream: RandomStream, lane: number): Row[] {
+  const rows: Sequence[][] = [];
+  let room = 0;
+  for (const i of stream.permutation(sequences.length, lane)) {
+    const sequence = sequences[i]!;
+    if (sequence.ids.length > room) {
+      rows.push([]);
+      room = maxLength;
+    }
+    rows.at(-1)!.push(sequence);
+    room -= sequence.ids.length;
+  }
+  return rows;
+}
+
+/** Few distinct lengths mean few compiled programs: quarters of the longest, in multiples of eight. */
+export function bucketLength(length: number, maxLength: number): number {
+  const quarter = Math.max(8, Math.ceil(maxLength / 32) * 8);
+  return Math.min(Math.ceil(length / quarter) * quarter, Math.max(maxLength, length));
+}
+
+/** Rows beyond those given are padding. All rows are of one kind. */
+export function makeBatch(rows: Row[], kind: number, size: { rows: number; maxLength: number }): Batch {
+  const length = bucketLength(Math.max(1, ...rows.map(rowLength)), size.maxLength);
+  const cells = size.rows * length;
+  const batch: Batch = {
+    rows: size.rows,
+    length,
+    ids: new Int32Array(cells),
+    labels: new Int32Array(cells).fill(ignoredLabel),
+    positions: new Int32Array(cells),
+    segments: new Int32Array(cells),
+    kinds: new Uint8Array(size.rows).fill(kind),
+  };
+  for (const [b, row] of rows.entries()) writeRow(batch, b, row);
+  return batch;
+}
+
+function writeRow(batch: Batch, b: number, row: Row): void {
+  let at = b * batch.length;
+  for (const [i, { ids, targets }] of row.entries()) {
+    for (let t = 0; t < ids.length; t++, at++) {
+      batch.ids[at] = ids[t]!;
+      batch.positions[at] = t;
+      batch.segments[at] = i + 1;
+      if (targets[t + 1]) batch.labels[at] = ids[t + 1]!;
+    }
+  }
+}
+
+/** Tokens that are not padding. */
+export function tokenCount(batch: Batch): number {
+  let count = 0;
+  for (const segment of batch.segments) if (segment !== 0) count += 1;
+  return count;
+}
+
+export function labelCount(batch: Batch): number {
+  let count = 0;
+  for (const label of batch.labels) if (label !== ignoredLabel) count += 1;
+  return count;
+}
