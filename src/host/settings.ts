@@ -9,7 +9,7 @@ export interface Settings {
   nodePath: string | undefined;
   home: string | undefined;
   runsFolder: string | undefined;
-  modelRoots: string[];
+  modelFolders: string[];
   inlineMetrics: boolean;
   notifications: NotificationLevel;
 }
@@ -20,7 +20,7 @@ export function readSettings(): Settings {
     nodePath: folder(settings.get<string>('nodePath')),
     home: folder(settings.get<string>('home')),
     runsFolder: folder(settings.get<string>('runsFolder')),
-    modelRoots: (settings.get<string[]>('modelRoots') ?? []).map(folder).filter(path => path !== undefined),
+    modelFolders: (settings.get<string[]>('modelFolders') ?? []).map(folder).filter(path => path !== undefined),
     inlineMetrics: settings.get<boolean>('inlineMetrics') ?? true,
     notifications: settings.get<NotificationLevel>('notifications') ?? 'all',
   };
