@@ -1,0 +1,63 @@
+/**
+ * Fingerprints of what goes into a run. Runs whose `comparison` differs are not compared; base scores are reused where
+ * `cacheKey` is equal. Knows nothing of the run itself.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PreparedEvent } from '../../protocol/trainer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { scorerVersion } from './itemScores.ts';
+
+export type Fingerprints = PreparedEvent['fingerprints'];
+
+export interface FingerprintInput {
+  /** Folders of the model that is tuned and of the base that forgetting is measured against. */
+  modelFolder: string;
+  baseFolder: string;
+  tokenizer: Tokenizer;
+  /** Absolute files by name. */
+  data: Record<string, string>;
+  probes: Record<string, string>;
+  evals: Record<string, string>;
+  maxLength: number;
+  numerics: string;
+  runtime: { name: string; provider: string };
+}
+
+export async function fingerprintRun(input: FingerprintInput): Promise<Fingerprints> {
+  const model = await weightsFingerprint(input.modelFolder);
+  const base = input.baseFolder === input.modelFolder ? model : await weightsFingerprint(input.baseFolder);
+  const [data, probes, evals] = await Promise.all([input.data, input.probes, input.evals].map(hashFiles));
+  const scoring = { base, tokenizer: input.tokenizer.fingerprint, truncation: input.maxLength, scorer: scorerVersion };
+  const { name, provider } = input.runtime;
+  return {
+    comparison: digest({ ...scoring, probes, evals }),
+    cacheKey: digest({ ...scoring, numerics: input.numerics, runtime: name, provider, precision: 'f32' }),
+    data: { ...data, ...evals },
+    probes: probes!,
+    tokenizer: input.tokenizer.fingerprint,
+    model,
+  };
+}
+
+export const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
+
+/** Of everything that decides what a model folder computes: its config and its weights. */
+async function weightsFingerprint(folder: string): Promise<string> {
+  const files = (await readdir(folder)).filter(name => name === 'config.json' || name.endsWith('.safetensors')).sort();
+  return digest(await hashFiles(Object.fromEntries(files.map(name => [name, join(folder, name)]))));
+}
+
+async function hashFiles(files: Record<string, string>): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const [name, file] of Object.entries(files)) hashes[name] = await hashFile(file);
+  return hashes;
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
+}
