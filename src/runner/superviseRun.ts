@@ -1,0 +1,287 @@
+/**
+ * One run from its request to its exit record: starts the trainer, stamps and writes every event, obeys the control
+ * file, beats, and says how it ended. The only writer of the journal.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ControlCommand } from '../protocol/control.ts';
+import type { JournalEvent } from '../protocol/journal.ts';
+import type { ErrorReport } from '../protocol/result.ts';
+import type { FailedEvent, TrainerEvent } from '../protocol/trainer.ts';
+import { ControlReader } from '../runs/control.ts';
+import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
+import { JournalWriter } from '../runs/journal.ts';
+import { isAlive, ownIdentity } from '../runs/processIdentity.ts';
+import {
+  type Heartbeat,
+  type RunExit,
+  type RunFolder,
+  type RunProcess,
+  type RunRequest,
+  runFormat,
+} from '../runs/runFolder.ts';
+import { errorReport } from '../runs/runsError.ts';
+import { writeJsonSafely } from '../runs/safeFile.ts';
+import { sharedCache } from '../runs/trainerJob.ts';
+import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
+import { sampleResources } from './resources.ts';
+import type { RunnerSettings } from './settings.ts';
+
+/** Room on a full disk for the exit record and the journal's last line. */
+const reserveBytes = 64 * 1024;
+
+export async function superviseRun(
+  run: RunFolder,
+  request: RunRequest,
+  settings: RunnerSettings,
+  leave: AbortSignal,
+): Promise<RunExit> {
+  const supervisor = new Supervisor(run, request, settings);
+  return supervisor.supervise(leave);
+}
+
+class Supervisor {
+  readonly #run: RunFolder;
+  readonly #request: RunRequest;
+  readonly #settings: RunnerSettings;
+  readonly #attempt = 1;
+  readonly #startedAt = Date.now();
+  readonly #control: ControlReader;
+  readonly #killsBefore = outOfMemoryKills();
+  #journal: JournalWriter | null = null;
+  #trainer: TrainerProcess | null = null;
+  #step = 0;
+  #paused = false;
+  #finished: 'completed' | 'stopped' | null = null;
+  #failed: FailedEvent | null = null;
+  #fatal: ErrorReport | null = null;
+  #stopAsked = false;
+
+  constructor(run: RunFolder, request: RunRequest, settings: RunnerSettings) {
+    this.#run = run;
+    this.#request = request;
+    this.#settings = settings;
+    this.#control = new ControlReader(run);
+  }
+
+  async supervise(leave: AbortSignal): Promise<RunExit> {
+    const runner = { identity: await ownIdentity(), marker: randomUUID() };
+    const record: RunProcess = {
+      v: runFormat,
+      attempt: this.#attempt,
+      startedAt: this.#startedAt,
+      runner,
+      trainer: null,
+    };
+    await writeJsonSafely(this.#run.processJson, record);
+    const stop = () => this.#stop();
+    leave.addEventListener('abort', stop);
+    let exit = notStarted;
+    try {
+      writeFileSync(this.#run.file('reserve'), Buffer.alloc(reserveBytes));
+      this.#makeFolders();
+      this.#journal = await JournalWriter.open(this.#run, this.#attempt);
+      this.#trainer = await this.#startTrainer();
+      const { identity, marker } = this.#trainer;
+      if (identity) await writeJsonSafely(this.#run.processJson, { ...record, trainer: { identity, marker } });
+      this.#start(this.#trainer);
+      exit = await this.#untilGone(this.#trainer);
+    } catch (error) {
+      this.#fatal ??= errorReport(error);
+      if (this.#trainer) exit = await this.#trainer.stop();
+    } finally {
+      leave.removeEventListener('abort', stop);
+    }
+    return this.#conclude(exit);
+  }
+
+  #makeFolders(): void {
+    for (const folder of [this.#run.checkpoints, this.#run.items, this.#run.samples, sharedCache()]) {
+      mkdirSync(folder, { recursive: true });
+    }
+  }
+
+  #startTrainer(): Promise<TrainerProcess> {
+    const { engine, node } = this.#request;
+    const program = engine.trainer ?? [join(engine.folder, 'trainer.cjs')];
+    this.#write({ type: 'launched', engine: program.join(' '), node: node.path, reason: node.reason });
+    return TrainerProcess.start({
+      node,
+      program,
+      cwd: this.#run.folder,
+      // The request carries this user's seal.
+      trusted: true,
+      logFile: this.#run.trainerLog,
+      limits: this.#settings.limits,
+      onEvent: event => this.#heard(event),
+    });
+  }
+
+  #start(trainer: TrainerProcess): void {
+    const { recipe, paths, threads } = this.#request;
+    const { checkpoints, items, samples, model } = this.#run;
+    const outputs = { checkpoints, items, samples, model, cache: sharedCache() };
+    trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads });
+  }
+
+  #heard(event: TrainerEvent): void {
+    if (event.type === 'step') this.#step = event.step;
+    if (event.type === 'finished') this.#finished = event.reason;
+    if (event.type === 'failed') this.#failed = event;
+    if (event.type !== 'alive') this.#write(event);
+    if (event.type === 'evaluated' || event.type === 'checkpointed' || event.type === 'finished') this.#journal?.sync();
+    // Its work is done: nothing more will be asked of it.
+    if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
+  }
+
+  /** A journal that cannot be written ends the run: metrics that nobody can read are worth nothing. */
+  #write(event: JournalEvent): void {
+    if (this.#fatal) return;
+    try {
+      this.#journal?.append(event);
+    } catch (error) {
+      this.#fatal = errorReport(error);
+      this.#stop();
+    }
+  }
+
+  #stop(): void {
+    this.#stopAsked = true;
+    void this.#trainer?.stop();
+  }
+
+  async #untilGone(trainer: TrainerProcess): Promise<TrainerExit> {
+    const { heartbeatMs, pollMs } = this.#settings;
+    const beat = repeat(heartbeatMs, () => this.#beat(trainer));
+    const listen = repeat(pollMs, () => this.#obey(trainer));
+    try {
+      return await trainer.exited;
+    } finally {
+      await Promise.all([beat.end(), listen.end()]);
+    }
+  }
+
+  async #beat(trainer: TrainerProcess): Promise<void> {
+    this.#writeHeartbeat(trainer.spokeAt);
+    const metrics = await sampleResources(trainer.identity?.pid);
+    if (Object.keys(metrics).length > 0) this.#write({ type: 'resources', metrics });
+    const { owner } = this.#request;
+    if (!owner || this.#stopAsked || (await isAlive(owner)) !== 'gone') return;
+    this.#write({ type: 'handled', command: 'stop', id: 'owner', note: 'the terminal that owned this run is gone' });
+    this.#stop();
+  }
+
+  #writeHeartbeat(trainerSpokeAt: number): void {
+    const beat: Heartbeat = {
+      attempt: this.#attempt,
+      step: this.#step,
+      t: Date.now(),
+      trainerSpokeAt,
+      paused: this.#paused,
+    };
+    const temporary = `${this.#run.heartbeatFile}.tmp`;
+    try {
+      writeFileSync(temporary, JSON.stringify(beat));
+      renameSync(temporary, this.#run.heartbeatFile);
+    } catch (error) {
+      this.#fatal ??= errorReport(error);
+      this.#stop();
+    }
+  }
+
+  async #obey(trainer: TrainerProcess): Promise<void> {
+    for (const command of await this.#control.next()) {
+      if (command.attempt !== this.#attempt) continue;
+      const note = this.#carryOut(command, trainer);
+      this.#write({ type: 'handled', command: command.type, id: command.id, ...(note && { note }) });
+    }
+  }
+
+  #carryOut(command: ControlCommand, trainer: TrainerProcess): string | undefined {
+    switch (command.type) {
+      case 'stop': {
+        const again = this.#stopAsked;
+        this.#stop();
+        return again ? 'at once' : undefined;
+      }
+      case 'checkpoint':
+        trainer.send({ type: 'checkpoint' });
+        return;
+      case 'pause':
+      case 'resume':
+        this.#paused = command.type === 'pause';
+        trainer.send({ type: command.type });
+        this.#writeHeartbeat(trainer.spokeAt);
+        return;
+      case 'note':
+        return command.text;
+      default:
+        command.type satisfies never;
+    }
+  }
+
+  async #conclude(exit: TrainerExit): Promise<RunExit> {
+    rmSync(this.#run.file('reserve'), { force: true });
+    const ending = describeEnding({
+      exit,
+      finished: this.#finished,
+      failed: this.#failed,
+      stopAsked: this.#stopAsked,
+      fatal: this.#fatal,
+      outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
+    });
+    const { code, signal, stderr } = exit;
+    this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
+    const record: RunExit = {
+      v: runFormat,
+      attempt: this.#attempt,
+      ...ending,
+      code,
+      signal,
+      lastStep: this.#step,
+      stderr,
+      t: Date.now(),
+    };
+    await writeJsonSafely(this.#run.exitJson, record);
+    rmSync(this.#run.heartbeatFile, { force: true });
+    return record;
+  }
+
+  /** The last record is tried even after a failed write: the reserve has made room. */
+  #writeLast(event: JournalEvent): void {
+    try {
+      this.#journal?.append(event);
+      this.#journal?.sync();
+    } catch (error) {
+      this.#fatal ??= errorReport(error);
+    } finally {
+      this.#journal?.close();
+    }
+  }
+}
+
+const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: false };
+
+/** Runs a task again and again with a pause between, never twice at once. `end` waits for a task under way. */
+function repeat(pauseMs: number, task: () => Promise<void>): { end: () => Promise<void> } {
+  let over = false;
+  let timer: NodeJS.Timeout | undefined;
+  let underWay: Promise<void> = Promise.resolve();
+  const next = () => {
+    if (over) return;
+    underWay = task()
+      .catch(error => void process.stderr.write(`runner: ${errorReport(error).message}\n`))
+      .then(() => {
+        if (!over) timer = setTimeout(next, pauseMs);
+      });
+  };
+  next();
+  return {
+    end: () => {
+      over = true;
+      clearTimeout(timer);
+      return underWay;
+    },
+  };
+}

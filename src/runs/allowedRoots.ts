@@ -1,0 +1,159 @@
+/**
+ * Where a recipe may point: the project, the shipped models, the Hugging Face cache and folders that the user allowed
+ * on this machine. Links are resolved first, so nothing leads out. Errors name the key.
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { RunsError, systemCode } from './runsError.ts';
+
+export interface AllowedRoots {
+  /** Paths in a recipe are relative to its folder. */
+  recipeFile: string;
+  storeRoot: string;
+  engineFolder: string;
+  /** The machine's list (holdfast.modelFolders). */
+  modelRoots?: string[];
+}
+
+/** Every path of the recipe as written → absolute path. Throws `RunsError` at the first that is missing or outside. */
+export function resolvePaths(recipe: ResolvedRecipe, roots: AllowedRoots): Record<string, string> {
+  const paths: Record<string, string> = {};
+  const models: [string, string][] = [
+    ['model', recipe.model],
+    ['retain.base', recipe.retain.base],
+  ];
+  const files: [string, string | undefined][] = [
+    ['data.train', recipe.data.train],
+    ...Object.entries(recipe.data.eval).map(([name, file]): [string, string] => [`data.eval.${name}`, file]),
+    ...Object.entries(recipe.retain.probes).map(([name, { file }]): [string, string] => [
+      `retain.probes.${name}.file`,
+      file,
+    ]),
+    ['method.replay.data', recipe.method.replay?.data],
+  ];
+  for (const [key, written] of models) paths[written] ??= resolveModel(key, written, roots);
+  for (const [key, written] of files) if (written !== undefined) paths[written] = resolveFile(key, written, roots);
+  return paths;
+}
+
+/** Folders with shipped models: `models` in an installed engine folder, beside `dist` in a checkout. */
+export function shippedModels(engineFolder: string): string | null {
+  return [join(engineFolder, 'models'), join(engineFolder, '..', 'models')].find(folder => existsSync(folder)) ?? null;
+}
+
+export function resolveModel(key: string, written: string, roots: AllowedRoots): string {
+  const shipped = shippedModels(roots.engineFolder);
+  if (shipped && /^[\w.-]+$/.test(written) && isFolder(join(shipped, written)))
+    return realpathSync(join(shipped, written));
+  const local = resolve(dirname(roots.recipeFile), written);
+  if (existsSync(local)) {
+    const folder = inside(key, written, local, roots);
+    if (statSync(folder).isDirectory()) return folder;
+    const remedy = 'Give the folder that holds config.json and model.safetensors.';
+    throw new RunsError('model-no-folder', `${key}: ${written} is a file, not a model folder`, {
+      file: folder,
+      remedy,
+    });
+  }
+  if (/^[\w.-]+\/[\w.-]+$/.test(written)) return fromHub(key, written);
+  throw new RunsError('model-missing', `${key}: there is no model "${written}"`, {
+    file: local,
+    remedy: `Use holdfast-tiny, a folder in Hugging Face layout, or org/name of a model in the Hugging Face cache.`,
+  });
+}
+
+export function resolveFile(key: string, written: string, roots: AllowedRoots): string {
+  const local = resolve(dirname(roots.recipeFile), written);
+  if (!existsSync(local)) {
+    const remedy = 'Check the path; paths are relative to the recipe.';
+    throw new RunsError('file-missing', `${key}: there is no file ${written} (looked for ${local})`, {
+      file: local,
+      remedy,
+    });
+  }
+  const file = inside(key, written, local, roots);
+  if (statSync(file).isFile()) return file;
+  throw new RunsError('not-a-file', `${key}: ${written} is no file`, { file, remedy: 'Name one jsonl or txt file.' });
+}
+
+function inside(key: string, written: string, local: string, roots: AllowedRoots): string {
+  const real = realPath(key, written, local);
+  const allowed = [
+    roots.storeRoot,
+    dirname(resolve(roots.recipeFile)),
+    shippedModels(roots.engineFolder),
+    shippedExamples(roots.engineFolder),
+    hubCache(),
+    ...(roots.modelRoots ?? []),
+  ];
+  if (allowed.some(root => root !== null && isBelow(real, root))) return real;
+  throw new RunsError('outside-roots', `${key}: ${written} leads to ${real}, outside of the project`, {
+    file: real,
+    remedy: `Move it below ${roots.storeRoot}, or allow its folder on this machine (setting holdfast.modelFolders, or HOLDFAST_MODEL_FOLDERS for the command line).`,
+  });
+}
+
+function shippedExamples(engineFolder: string): string | null {
+  return [join(engineFolder, 'examples'), join(engineFolder, '..', 'examples')].find(at => existsSync(at)) ?? null;
+}
+
+function realPath(key: string, written: string, local: string): string {
+  try {
+    return realpathSync(local);
+  } catch (cause) {
+    const code = systemCode(cause) === 'EACCES' ? 'no-permission' : 'file-missing';
+    throw new RunsError(code, `${key}: ${written} cannot be opened (${local})`, { file: local, cause });
+  }
+}
+
+function isBelow(path: string, root: string): boolean {
+  if (!existsSync(root)) return false;
+  const steps = relative(realpathSync(root), path);
+  return steps === '' || (steps !== '..' && !steps.startsWith(`..${sep}`) && !isAbsolute(steps));
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+export function hubCache(): string {
+  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
+  if (HF_HUB_CACHE) return HF_HUB_CACHE;
+  if (HUGGINGFACE_HUB_CACHE) return HUGGINGFACE_HUB_CACHE;
+  return join(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface'), 'hub');
+}
+
+/** `models--org--name/snapshots/<commit>`, the commit as `refs/main` names it or the only one there is. */
+function fromHub(key: string, name: string): string {
+  const folder = join(hubCache(), `models--${name.replace('/', '--')}`);
+  const snapshot = hubSnapshot(folder);
+  if (snapshot) return snapshot;
+  throw new RunsError(
+    'model-not-cached',
+    `${key}: the model ${name} is neither a folder here nor in the Hugging Face cache`,
+    {
+      file: folder,
+      remedy: `Download it once with: hf download ${name}`,
+    },
+  );
+}
+
+function hubSnapshot(folder: string): string | null {
+  const snapshots = join(folder, 'snapshots');
+  const head = readText(join(folder, 'refs', 'main'));
+  const names = head ? [head] : listFolders(snapshots);
+  const [name] = names;
+  if (names.length !== 1 || !name || !/^[0-9a-f]{6,64}$/.test(name)) return null;
+  return isFolder(join(snapshots, name)) ? realpathSync(join(snapshots, name)) : null;
+}
+
+function readText(file: string): string | null {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat?.isFile() && stat.size <= 256 ? readFileSync(file, 'utf8').trim() : null;
+}
+
+function listFolders(folder: string): string[] {
+  return isFolder(folder) ? readdirSync(folder) : [];
+}

@@ -1,0 +1,133 @@
+/**
+ * Makes a run: the recipe checked, its paths settled, the request written in one rename before anything starts. A run
+ * that has only `run.json` is queued. Nothing is hashed here; it is cheap.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { parseRecipe } from '../recipe/parse.ts';
+import { resolveRecipe } from '../recipe/resolve.ts';
+import type { ResolvedRecipe, VariantName } from '../recipe/schema.ts';
+import { resolvePaths } from './allowedRoots.ts';
+import { engineVersion } from './engineFolder.ts';
+import { gitState } from './gitState.ts';
+import { chooseNode, type NodeChoice } from './nodePath.ts';
+import type { ProcessIdentity } from './processIdentity.ts';
+import { type RunFolder, runFormat } from './runFolder.ts';
+import { newRunId, nextCreationTime } from './runId.ts';
+import { fromSystem, RunsError } from './runsError.ts';
+import { syncFolder, writeJsonSafely } from './safeFile.ts';
+import { sealRequest } from './seal.ts';
+import { findStore, type Store } from './store.ts';
+
+export interface CreateRun {
+  recipeFile: string;
+  /** The text as it stands in an editor; default: the file's. */
+  recipeText?: string;
+  variant: VariantName;
+  /** `key.path=value` */
+  overrides?: string[];
+  name?: string;
+  /** An arm of a comparison, resolved already: taken instead of `variant`, `overrides` and `name`. */
+  resolved?: ResolvedRecipe;
+  store?: Store;
+  engineFolder: string;
+  /** The machine's list of further folders a recipe may point into. */
+  modelRoots?: string[];
+  node?: NodeChoice;
+  threads?: number;
+  /** Runs of one comparison share a name. */
+  group?: string;
+  /** A terminal that owns the run; without one the run belongs to nobody and goes on. */
+  owner?: ProcessIdentity;
+  /** Stands in for the engine's trainer: program and arguments. From the machine's environment only. */
+  trainer?: string[];
+}
+
+export async function createRun(options: CreateRun): Promise<RunFolder> {
+  const recipeFile = resolve(options.recipeFile);
+  const recipeText = options.recipeText ?? (await readRecipe(recipeFile));
+  const recipe = options.resolved ?? resolveText(recipeFile, recipeText, options);
+  const store = options.store ?? findStore(recipeFile);
+  const paths = resolvePaths(recipe, {
+    recipeFile,
+    storeRoot: store.root,
+    engineFolder: options.engineFolder,
+    modelRoots: options.modelRoots,
+  });
+  const createdAt = nextCreationTime();
+  const [node, git] = await Promise.all([options.node ?? chooseNode(), gitState(dirname(recipeFile))]);
+  await store.prepare();
+  const run = store.run(newRunId(recipe.name, new Date(createdAt)));
+  const request = await sealRequest(
+    {
+      v: runFormat,
+      id: run.id,
+      createdAt,
+      name: recipe.name,
+      variant: recipe.variant,
+      recipeFile,
+      recipeText,
+      recipe,
+      paths,
+      engine: {
+        folder: resolve(options.engineFolder),
+        version: engineVersion(options.engineFolder),
+        ...(options.trainer && { trainer: options.trainer }),
+      },
+      node,
+      argv: process.argv.slice(1),
+      seeds: { train: recipe.train.seed },
+      ...(options.threads && { threads: options.threads }),
+      git,
+      ...(options.group && { group: options.group }),
+      ...(options.owner && { owner: options.owner }),
+    },
+    store.folder,
+  );
+  await place(run, request);
+  return run;
+}
+
+/** Parses, resolves and checks, and makes nothing. Throws with every problem in its message. */
+export function resolveText(
+  recipeFile: string,
+  recipeText: string,
+  options: Pick<CreateRun, 'variant' | 'overrides' | 'name'>,
+): ResolvedRecipe {
+  const { recipe, problems } = parseRecipe(recipeText, recipeFile);
+  const errors = problems.filter(problem => problem.severity === 'error');
+  const [first] = errors;
+  if (!recipe || first) {
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+    throw new RunsError(first?.code ?? 'recipe', `${first?.message ?? 'The recipe cannot be read'}${more}`, {
+      file: recipeFile,
+      line: first?.range.line,
+      remedy: first?.remedy,
+    });
+  }
+  const { variant, overrides, name } = options;
+  return resolveRecipe(recipe, { variant, fileName: basename(recipeFile), overrides, name });
+}
+
+export async function readRecipe(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw fromSystem(error, file, 'reading');
+  }
+}
+
+/** The folder appears under its name only when it is whole. */
+async function place(run: RunFolder, request: unknown): Promise<void> {
+  const temporary = join(dirname(run.folder), `.${run.id}-${randomBytes(3).toString('hex')}`);
+  try {
+    await mkdir(temporary);
+    await writeJsonSafely(join(temporary, 'run.json'), request);
+    await rename(temporary, run.folder);
+    await syncFolder(dirname(run.folder));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw fromSystem(error, run.folder, 'making');
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * One line of a journal: stamped, checked. The `crc` covers the bytes before `,"crc"`. Knows nothing of files.
+ */
+import { crc32 } from 'node:zlib';
+import {
+  type JournalEvent,
+  type JournalRecord,
+  journalEventSchema,
+  journalVersion,
+  type Stamp,
+  stampSchema,
+} from '../protocol/journal.ts';
+import { isPlainStep } from '../protocol/trainerLines.ts';
+
+export function encodeJournalLine(stamp: Omit<Stamp, 'v'>, event: JournalEvent): string {
+  const { attempt, seq, t } = stamp;
+  const body = JSON.stringify({ v: journalVersion, attempt, seq, t, ...event }).slice(0, -1);
+  return `${body},"crc":${crc32(body)}}\n`;
+}
+
+export type JournalLine =
+  | { kind: 'record'; record: JournalRecord }
+  /** Whole, but of a newer version or an unknown type: passed over, and said. */
+  | { kind: 'unknown'; stamp: Stamp }
+  | { kind: 'bad' };
+
+const bad: JournalLine = { kind: 'bad' };
+
+export function decodeJournalLine(text: string): JournalLine {
+  const border = text.lastIndexOf(',"crc":');
+  if (border === -1 || !text.endsWith('}')) return bad;
+  if (crc32(text.slice(0, border)) !== Number(text.slice(border + 7, -1))) return bad;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return bad;
+  }
+  const stamp = stampOf(value);
+  if (!stamp) return bad;
+  if (isPlainStep(value)) {
+    const { type, step, metrics } = value;
+    return { kind: 'record', record: { ...stamp, type, step, metrics } };
+  }
+  const event = journalEventSchema.safeParse(value);
+  return event.success ? { kind: 'record', record: { ...stamp, ...event.data } } : { kind: 'unknown', stamp };
+}
+
+function stampOf(value: unknown): Stamp | null {
+  const checked = stampSchema.safeParse(value);
+  return checked.success ? checked.data : null;
+}

@@ -1,0 +1,80 @@
+/**
+ * The one gate through which programs are started: it refuses in a workspace that is not trusted, takes argument
+ * arrays and no shell. Whoever starts a runner only watches it from then on.
+ */
+import { closeSync, constants, existsSync, openSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa, type Options } from 'execa';
+import { checkEngine } from './engineFolder.ts';
+import type { NodeChoice } from './nodePath.ts';
+import { fromSystem, RunsError } from './runsError.ts';
+import type { Store } from './store.ts';
+
+export interface LaunchRunner {
+  store: Store;
+  engineFolder: string;
+  node: NodeChoice;
+  /** The workspace is trusted; a command line always is. */
+  trusted: boolean;
+  /** More of the runner's environment. */
+  env?: Record<string, string>;
+  /** Shorter waits, for tests: `--grace-ms 200`. */
+  runnerArguments?: string[];
+}
+
+/**
+ * Starts a runner for the store's queue, detached and with its output in a file: it survives the end of this program
+ * and of its group. When another runner holds the queue, the new one sees that and leaves at once.
+ */
+export async function launchRunner(options: LaunchRunner): Promise<{ pid: number }> {
+  checkEngine(options.engineFolder);
+  await options.store.prepare();
+  const log = openLog(options.store.runnerLog) as AnyDescriptor;
+  try {
+    const program = join(options.engineFolder, 'runner.cjs');
+    const args = [program, '--store', options.store.folder, ...(options.runnerArguments ?? [])];
+    const child = startProgram(options.node, args, options.trusted, {
+      detached: true,
+      cleanup: false,
+      reject: false,
+      cwd: options.store.folder,
+      env: options.env ?? {},
+      stdio: ['ignore', log, log],
+      windowsHide: true,
+    });
+    child.unref();
+    if (child.pid === undefined) throw spawnFailed(options.node.path, (await child).message ?? 'unknown');
+    return { pid: child.pid };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Every program of ours is started here. */
+export function startProgram<O extends Options>(node: NodeChoice, args: string[], trusted: boolean, options: O) {
+  if (!trusted) {
+    const remedy = 'Trust the workspace first (command "Workspaces: Manage Workspace Trust").';
+    throw new RunsError('not-trusted', 'Nothing is started in a workspace that is not trusted', { remedy });
+  }
+  return execa(node.path, args, { ...options, env: { ...options.env, ...node.env } });
+}
+
+export function spawnFailed(program: string, detail: string): RunsError {
+  const remedy = existsSync(program) ? undefined : 'Set holdfast.nodePath to a Node 20 or newer.';
+  return new RunsError('spawn-failed', `${program} could not be started: ${detail}`, { file: program, remedy });
+}
+
+/** The types of execa name the descriptors 3 to 9; it takes any. */
+type AnyDescriptor = 3;
+
+/** Appended to; begun anew when it has grown long. */
+function openLog(file: string): number {
+  try {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
+    const descriptor = openSync(file, flags, 0o644);
+    if (statSync(file).size > 1024 * 1024) truncateSync(file);
+    return descriptor;
+  } catch (error) {
+    throw fromSystem(error, file, 'opening');
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * A lock that the dead cannot hold: a file made with O_EXCL that names its holder. It is stale only when the holder is
+ * provably gone; a holder on another host is never pushed out. Knows nothing of what it protects.
+ */
+import { linkSync, rmSync } from 'node:fs';
+import { open, rm, stat } from 'node:fs/promises';
+import { isAlive, ownIdentity, type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
+import { fromSystem, systemCode } from './runsError.ts';
+import { readJsonChecked } from './safeFile.ts';
+
+export interface Lock {
+  release(): void;
+}
+
+export type LockAttempt = { held: true; lock: Lock } | { held: false; holder: ProcessIdentity | null };
+
+/** One try. `holder` is null when the file is there but says nothing readable yet. */
+export async function tryLock(file: string): Promise<LockAttempt> {
+  const me = await ownIdentity();
+  for (let tries = 0; tries < 3; tries++) {
+    if (await create(file, me)) return { held: true, lock: { release: () => rmSync(file, { force: true }) } };
+    const holder = await readHolder(file);
+    if (holder === 'none') continue;
+    if (holder === 'unreadable') return { held: false, holder: null };
+    if ((await isAlive(holder)) !== 'gone') return { held: false, holder };
+    await removeStale(file, holder);
+  }
+  return { held: false, holder: null };
+}
+
+/** Waits until the lock is free. */
+export async function waitForLock(
+  file: string,
+  options: { signal?: AbortSignal; pollMs?: number } = {},
+): Promise<Lock> {
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const attempt = await tryLock(file);
+    if (attempt.held) return attempt.lock;
+    await new Promise(resolve => setTimeout(resolve, options.pollMs ?? 20));
+  }
+}
+
+/** Linked into place whole, so nobody ever reads a lock without its holder. */
+async function create(file: string, me: ProcessIdentity): Promise<boolean> {
+  const own = `${file}.${me.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  try {
+    const handle = await open(own, 'wx');
+    await handle.writeFile(JSON.stringify(me));
+    await handle.close();
+    linkSync(own, file);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw fromSystem(error, file, 'locking');
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+async function readHolder(file: string): Promise<ProcessIdentity | 'none' | 'unreadable'> {
+  try {
+    return (await readJsonChecked(file, processIdentitySchema, 4096)) ?? 'none';
+  } catch {
+    return 'unreadable';
+  }
+}
+
+/**
+ * Two may find the same stale lock. Whoever makes the marker may remove it, after another look: while the marker lies
+ * there only the dead holder could change the lock.
+ */
+async function removeStale(file: string, holder: ProcessIdentity): Promise<void> {
+  const marker = `${file}.steal-${holder.pid}-${holder.startTime.replace(/\W/g, '')}`;
+  try {
+    await (await open(marker, 'wx')).close();
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw fromSystem(error, file, 'locking');
+    // Left behind by somebody who died between two calls.
+    const age = Date.now() - (await stat(marker).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs;
+    if (age > 30_000) await rm(marker, { force: true });
+    return;
+  }
+  try {
+    const now = await readHolder(file);
+    if (typeof now !== 'string' && now.pid === holder.pid && now.startTime === holder.startTime) {
+      await rm(file, { force: true });
+    }
+  } finally {
+    await rm(marker, { force: true });
+  }
+}

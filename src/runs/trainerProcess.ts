@@ -1,0 +1,297 @@
+/**
+ * A trainer as a process: its messages checked line by line, what it prints kept in a log, its end told in full.
+ * Whoever starts one owns its end. Knows nothing of runs and journals.
+ */
+import { randomUUID } from 'node:crypto';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { LineSplitter } from '../protocol/lineSplitter.ts';
+import type { ErrorReport } from '../protocol/result.ts';
+import { protocolVersion, type TrainerCommand, type TrainerEvent } from '../protocol/trainer.ts';
+import { decodeTrainerEvent, encodeLine } from '../protocol/trainerLines.ts';
+import { spawnFailed, startProgram } from './launch.ts';
+import { killMarked, markerName } from './markedProcesses.ts';
+import type { NodeChoice } from './nodePath.ts';
+import { identityOf, type ProcessIdentity, signalProcess } from './processIdentity.ts';
+
+export interface StartTrainer {
+  node: NodeChoice;
+  /** The program and its arguments. */
+  program: string[];
+  cwd: string;
+  trusted: boolean;
+  /** What it prints goes there; nowhere without it. */
+  logFile?: string;
+  onEvent: (event: TrainerEvent) => void;
+  env?: Record<string, string>;
+  limits?: Partial<TrainerLimits>;
+}
+
+export interface TrainerLimits {
+  /** A trainer greets first, before it loads anything. */
+  helloMs: number;
+  /** Longest silence; trainers say `alive` at least every 5 s. */
+  silenceMs: number;
+  /** Each rung of the stop ladder. */
+  graceMs: number;
+  longestLine: number;
+  badLines: number;
+}
+
+export const defaultLimits: TrainerLimits = {
+  helloMs: 60_000,
+  silenceMs: 600_000,
+  graceMs: 10_000,
+  longestLine: 8 * 1024 * 1024,
+  badLines: 100,
+};
+
+export interface TrainerExit {
+  code: number | null;
+  signal: string | null;
+  /** Last lines of stderr. */
+  stderr: string[];
+  /** Why we ended it, when it broke the protocol. */
+  breach: ErrorReport | null;
+  /** We ended it by a signal, after a stop or a breach. */
+  killedByUs: boolean;
+}
+
+const lastLines = 20;
+const longestLog = 16 * 1024 * 1024;
+
+export class TrainerProcess {
+  readonly marker: string;
+  readonly exited: Promise<TrainerExit>;
+  identity: ProcessIdentity | null = null;
+  spokeAt = Date.now();
+  readonly #limits: TrainerLimits;
+  readonly #onEvent: (event: TrainerEvent) => void;
+  readonly #stdin: Writable;
+  readonly #log: PrintLog;
+  readonly #out: LineSplitter;
+  readonly #err = new LineSplitter(64 * 1024);
+  #stderr: string[] = [];
+  #greeted = false;
+  #bad = 0;
+  #breach: ErrorReport | null = null;
+  #killedByUs = false;
+  #progressAt = Date.now();
+  #stopping: 'no' | 'asked' | 'now' = 'no';
+  #gone = false;
+
+  static async start(options: StartTrainer): Promise<TrainerProcess> {
+    const marker = randomUUID();
+    const child = startProgram(options.node, options.program, options.trusted, {
+      cwd: options.cwd,
+      env: { ...options.env, [markerName]: marker },
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      buffer: false,
+      reject: false,
+      windowsHide: true,
+    });
+    if (child.pid === undefined) throw spawnFailed(options.node.path, (await child).message ?? 'unknown');
+    const ended = new Promise<[number | null, string | null]>(resolve =>
+      child.once('exit', (code, signal) => resolve([code, signal])),
+    );
+    const trainer = new TrainerProcess(options, marker, child.stdin, child.stdout, child.stderr, ended);
+    trainer.identity = await identityOf(child.pid);
+    return trainer;
+  }
+
+  private constructor(
+    options: StartTrainer,
+    marker: string,
+    stdin: Writable,
+    stdout: Readable,
+    stderr: Readable,
+    ended: Promise<[number | null, string | null]>,
+  ) {
+    this.marker = marker;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#onEvent = options.onEvent;
+    this.#stdin = stdin;
+    this.#out = new LineSplitter(this.#limits.longestLine);
+    this.#log = new PrintLog(options.logFile);
+    // It may leave while we write: its exit tells the story.
+    stdin.on('error', () => {});
+    stdout.on('data', (chunk: Buffer) => this.#read(chunk));
+    stderr.on('data', (chunk: Buffer) => this.#printed(chunk));
+    this.exited = this.#watch(ended, [stdout, stderr]);
+  }
+
+  send(command: TrainerCommand): void {
+    if (!this.#gone) this.#stdin.write(encodeLine(command));
+  }
+
+  /** No more commands: it saves and leaves. */
+  endInput(): void {
+    this.#stdin.end();
+  }
+
+  /** Asks, waits while it makes progress, terminates, then kills. A second call goes on to the next rung at once. */
+  async stop(): Promise<TrainerExit> {
+    if (this.#stopping !== 'no') this.#stopping = 'now';
+    else void this.#descend();
+    return this.exited;
+  }
+
+  async #descend(): Promise<void> {
+    this.#stopping = 'asked';
+    this.#progressAt = Date.now();
+    this.send({ type: 'stop' });
+    const { graceMs } = this.#limits;
+    await this.#untilGone(() => this.#stopping === 'now' || Date.now() - this.#progressAt > graceMs);
+    if (!this.#gone) await this.#kill();
+  }
+
+  async #kill(): Promise<void> {
+    if (this.#gone) return;
+    this.#killedByUs = true;
+    if (this.identity) await signalProcess(this.identity, 'SIGTERM');
+    const since = Date.now();
+    await this.#untilGone(() => Date.now() - since > this.#limits.graceMs);
+    await killMarked(this.marker, this.identity);
+  }
+
+  async #untilGone(enough: () => boolean): Promise<void> {
+    while (!this.#gone && !enough()) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, 50);
+        void this.exited.then(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  #read(chunk: Uint8Array): void {
+    for (const line of this.#out.push(chunk)) {
+      if (this.#breach) return;
+      if ('tooLong' in line) this.#fail('trainer-line-too-long', `The trainer sent a line of ${line.bytes} bytes`);
+      else if (line.text.trim() !== '') this.#message(line.text);
+    }
+    if (this.#out.pending > this.#limits.longestLine && !this.#breach) {
+      this.#fail('trainer-line-too-long', `The trainer sent a line of more than ${this.#limits.longestLine} bytes`);
+    }
+  }
+
+  #message(text: string): void {
+    const decoded = decodeTrainerEvent(text);
+    if (!decoded.ok) {
+      this.#notAMessage(text, decoded.problem);
+      return;
+    }
+    const event = decoded.value;
+    if (!this.#greeted && !this.#greet(event)) return;
+    this.spokeAt = Date.now();
+    // A trainer that goes on training after a stop makes no progress towards its end.
+    if (event.type !== 'alive' && event.type !== 'step') this.#progressAt = this.spokeAt;
+    this.#onEvent(event);
+  }
+
+  #greet(event: TrainerEvent): boolean {
+    if (event.type !== 'hello') {
+      this.#fail('trainer-no-hello', `The trainer began with "${event.type}" instead of "hello"`);
+    } else if (event.protocol !== protocolVersion) {
+      const message = `The trainer speaks protocol ${event.protocol}, this runner speaks ${protocolVersion}`;
+      this.#fail('trainer-protocol', message, 'Use runner and trainer of one version.');
+    } else {
+      this.#greeted = true;
+    }
+    return this.#greeted;
+  }
+
+  #notAMessage(text: string, problem: string): void {
+    this.#log.write(`[not a message] ${text.slice(0, 1000)}\n`);
+    this.#bad += 1;
+    if (!this.#greeted) {
+      this.#fail('trainer-no-hello', `The trainer's first line is no message: ${problem}`);
+    } else if (this.#bad > this.#limits.badLines) {
+      this.#fail('trainer-garbage', `The trainer sent ${this.#bad} lines that are no messages, the last: ${problem}`);
+    }
+  }
+
+  #printed(chunk: Uint8Array): void {
+    this.#log.write(chunk);
+    for (const line of this.#err.push(chunk)) this.#keep('tooLong' in line ? '(a very long line)' : line.text);
+  }
+
+  #keep(line: string): void {
+    this.#stderr.push(line.slice(0, 2000));
+    if (this.#stderr.length > lastLines) this.#stderr.shift();
+  }
+
+  #fail(code: string, message: string, remedy = 'What it printed stands in trainer.log of the run folder.'): void {
+    this.#breach ??= { code, message, remedy };
+    void this.#kill();
+  }
+
+  async #watch(ended: Promise<[number | null, string | null]>, streams: Readable[]): Promise<TrainerExit> {
+    const hello = setTimeout(() => {
+      if (!this.#greeted) this.#fail('trainer-silent', `The trainer said nothing for ${seconds(this.#limits.helloMs)}`);
+    }, this.#limits.helloMs);
+    const silence = setInterval(() => {
+      if (Date.now() - this.spokeAt <= this.#limits.silenceMs || this.#breach) return;
+      this.#fail('trainer-silent', `The trainer has said nothing for ${seconds(this.#limits.silenceMs)}`);
+    }, this.#limits.silenceMs / 4);
+    const [code, signal] = await ended;
+    clearTimeout(hello);
+    clearInterval(silence);
+    // Its last words are still in the pipes; a grandchild that keeps them open is not waited for.
+    await Promise.race([Promise.all(streams.map(closed)), new Promise(resolve => setTimeout(resolve, 1000).unref())]);
+    for (const stream of streams) stream.destroy();
+    const rest = this.#err.end();
+    if (rest && 'text' in rest) this.#keep(rest.text);
+    this.#gone = true;
+    this.#log.close();
+    return { code, signal, stderr: this.#stderr, breach: this.#breach, killedByUs: this.#killedByUs };
+  }
+}
+
+/** What a trainer prints. A log that cannot be written, or has grown long, is no reason to stop training. */
+class PrintLog {
+  #descriptor: number | null = null;
+  #written = 0;
+
+  constructor(file: string | undefined) {
+    if (!file) return;
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
+    try {
+      this.#descriptor = openSync(file, flags, 0o644);
+    } catch {
+      this.#descriptor = null;
+    }
+  }
+
+  write(what: string | Uint8Array): void {
+    if (this.#descriptor === null || this.#written > longestLog) return;
+    const bytes = typeof what === 'string' ? Buffer.from(what) : what;
+    this.#written += bytes.length;
+    try {
+      writeSync(this.#descriptor, bytes);
+      if (this.#written > longestLog) writeSync(this.#descriptor, Buffer.from('\n[the rest is left out]\n'));
+    } catch {
+      this.close();
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
+  }
+}
+
+function closed(stream: Readable): Promise<void> {
+  if (stream.destroyed || stream.readableEnded) return Promise.resolve();
+  return new Promise(resolve => {
+    stream.once('end', resolve);
+    stream.once('close', resolve);
+    stream.once('error', () => resolve());
+  });
+}
+
+const seconds = (ms: number): string => (ms < 1000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`);

@@ -1,0 +1,28 @@
+/** What the fake trainer can be told. Everything is optional; without options it trains as the recipe says. */
+import type { FailedEvent, Verdict } from '../../src/protocol/trainer.ts';
+
+export interface FakeTrainerOptions {
+  steps?: number;
+  /** Steps a second; 0 = as fast as it can. Default 200. */
+  rate?: number;
+  dieAtStep?: number;
+  /** At `dieAtStep`, or after a full run. */
+  exitCode?: number;
+  /** Dies at `dieAtStep` by this signal. */
+  signal?: 'SIGKILL' | 'SIGTERM' | 'SIGSEGV';
+  /** Printed on stderr at the start. */
+  says?: string;
+  ignoresStop?: boolean;
+  ignoresSignals?: boolean;
+  hangs?: 'before hello' | 'after start';
+  garbage?: 'first' | 'some' | 'many' | 'huge';
+  protocol?: number;
+  /** Fails in an orderly way instead of training. */
+  failed?: Omit<FailedEvent, 'type'>;
+  nonFiniteAtStep?: number;
+  /** How long saving takes. */
+  saveMs?: number;
+  /** Verdicts by probe set, instead of its own. */
+  verdicts?: Record<string, Verdict>;
+  byVariant?: Record<string, Omit<FakeTrainerOptions, 'byVariant'>>;
+}
