@@ -1,0 +1,17 @@
+/** What a step-0 check is given and what it answers. */
+import type { Batch } from '../../batch.ts';
+import type { Row } from '../../data/rows.ts';
+
+/** The micro-batches of the first step, with the rows each was made of. */
+export interface FirstStep {
+  batches: { batch: Batch; rows: Row[] }[];
+}
+
+/** A tensor as the base model's file holds it; `null` where there is no such tensor. */
+export type ReadFile = (name: string) => Promise<Float32Array | null>;
+
+export type CheckResult = { status: 'ok' | 'failed' | 'skipped'; detail?: string };
+
+export const ok = (detail?: string): CheckResult => ({ status: 'ok', detail });
+export const failed = (detail: string): CheckResult => ({ status: 'failed', detail });
+export const skipped = (detail: string): CheckResult => ({ status: 'skipped', detail });

@@ -1,0 +1,35 @@
+/**
+ * The named checks before the first update: they show that what will be trained and measured is what the recipe says.
+ * A failed check stops the run. Knows nothing of wires; takes any TuningModel, so a fault can be planted in one.
+ */
+import type { CheckedEvent, StepZeroCheck } from '../../../protocol/trainer.ts';
+import { EngineError } from '../../engineError.ts';
+import type { TuningModel } from '../../model/tuningModel.ts';
+import type { CheckResult, FirstStep, ReadFile } from './checkResult.ts';
+import { checkLabels } from './labels.ts';
+import { checkMask } from './mask.ts';
+import { checkNeutral } from './neutral.ts';
+import { checkPenalty } from './penalty.ts';
+import { checkPrecision } from './precision.ts';
+import { checkTrainEqualsEval } from './trainEqualsEval.ts';
+
+export async function stepZeroChecks(model: TuningModel, first: FirstStep, readFile: ReadFile): Promise<CheckedEvent> {
+  const checks: Record<StepZeroCheck, CheckResult> = {
+    labels: await checkLabels(model, first),
+    mask: await checkMask(model, first),
+    precision: await checkPrecision(model, readFile),
+    neutral: await checkNeutral(model, first),
+    penalty: await checkPenalty(model, first),
+    trainEqualsEval: await checkTrainEqualsEval(model, first),
+  };
+  return { type: 'checked', ok: Object.values(checks).every(({ status }) => status !== 'failed'), checks };
+}
+
+export function refuseFailedChecks({ checks }: CheckedEvent): void {
+  const broken = Object.entries(checks).filter(([, { status }]) => status === 'failed');
+  if (broken.length === 0) return;
+  const details = broken.map(([name, { detail }]) => `${name}: ${detail}`).join('; ');
+  throw new EngineError(`check-${broken[0]![0]}`, `Stopped before the first step, because a check failed. ${details}`, {
+    remedy: 'Nothing was trained. Look at the first batch with Check; if data and model are right, report this.',
+  });
+}
