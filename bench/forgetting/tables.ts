@@ -1,0 +1,130 @@
+/** The bench's numbers: means over seeds with intervals, recovery against plain tuning, and Markdown tables of both. */
+import type { RunResult, SetResult } from '../../src/protocol/result.ts';
+import { type Arm, arms } from './arms.ts';
+
+/** Results of one arm in one example, one a seed. */
+export type Results = Record<string, Record<string, RunResult[]>>;
+
+export interface Spread {
+  mean: number;
+  /** 95 % interval of the mean over seeds, Student's t. */
+  low: number;
+  high: number;
+}
+
+/** Two-sided 95 % quantiles of Student's t by degrees of freedom. */
+const studentT = [Number.NaN, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+
+export function spread(values: readonly number[]): Spread {
+  const mean = average(values);
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  const half = studentT[values.length - 1]! * Math.sqrt(variance / values.length);
+  return { mean, low: mean - half, high: mean + half };
+}
+
+/** What a set lost, in the unit of its budget: points of accuracy where it has choices, else nats per token. */
+export function lossOf(set: SetResult): number {
+  return set.accuracy === undefined ? set.value : set.accuracy.drop;
+}
+
+export function learningOf(result: RunResult): number {
+  return result.learning.eval!.value;
+}
+
+/**
+ * Share of what plain tuning lost that this run kept: mean over the sets where plain tuning of the same seed is
+ * `forgot`. Null where plain forgot nothing.
+ */
+export function recovery(run: RunResult, plain: RunResult): number | null {
+  const lost = Object.entries(plain.forgetting).filter(([, set]) => set.verdict === 'forgot');
+  if (lost.length === 0) return null;
+  return average(lost.map(([name, set]) => 1 - lossOf(run.forgetting[name]!) / lossOf(set)));
+}
+
+/** One line an arm over all examples: how much of plain's learning it keeps, and how much of plain's loss it saves. */
+export function summaryTable(results: Results): string {
+  const rows = arms.map(arm => {
+    const perSeed = bySeed(results, arm);
+    const learned = spread(
+      perSeed.map(pairs => average(pairs.map(([run, plain]) => learningOf(run) / learningOf(plain)))),
+    );
+    const kept = spread(perSeed.map(pairs => average(pairs.flatMap(([run, plain]) => recovery(run, plain) ?? []))));
+    const seconds = average(perSeed.flat().map(([run]) => run.seconds));
+    const verdicts = perSeed.flat().map(([run]) => run.verdict);
+    const forgot = verdicts.filter(verdict => verdict === 'forgot').length;
+    return [arm.name, percent(learned), percent(kept), `${forgot} of ${verdicts.length}`, seconds.toFixed(0)];
+  });
+  return table(['arm', "of plain's learning", "of plain's loss saved", 'runs that forgot', 'seconds a run'], rows);
+}
+
+/** All numbers of one example. */
+export function exampleTable(results: Results[string]): string {
+  const sets = Object.entries(results.plain![0]!.forgetting);
+  const rows = arms.map(arm => {
+    const runs = results[arm.name]!;
+    const first = runs[0]!;
+    return [
+      arm.name,
+      number(spread(runs.map(learningOf)), 2),
+      ...sets.map(([set]) => number(spread(runs.map(run => run.forgetting[set]!.value)), 3)),
+      ...sets.filter(([, set]) => set.accuracy).map(([set]) => accuracyCell(runs, set)),
+      number(spread(runs.map(run => Number(run.kl.train))), 2),
+      `${(100 * (first.trainedShare ?? 1)).toFixed(1)} %`,
+      `${(average(runs.map(run => run.tokens)) / 1000).toFixed(0)} k`,
+      average(runs.map(run => run.seconds)).toFixed(0),
+      (average(runs.map(run => run.peakMemoryBytes ?? Number.NaN)) / 1e6).toFixed(0),
+      counted(runs.map(run => run.verdict ?? 'none')),
+    ];
+  });
+  const head = [
+    'arm',
+    'learning',
+    ...sets.map(([name]) => `${name}, nats`),
+    ...sets.filter(([, set]) => set.accuracy).map(([name]) => `${name}, points (lost/gained)`),
+    'KL on task',
+    'trained',
+    'tokens',
+    'seconds',
+    'MB',
+    'verdicts',
+  ];
+  return table(head, rows);
+}
+
+function accuracyCell(runs: RunResult[], set: string): string {
+  const accuracies = runs.map(run => run.forgetting[set]!.accuracy!);
+  const flips = `${average(accuracies.map(a => a.lost)).toFixed(0)}/${average(accuracies.map(a => a.gained)).toFixed(0)}`;
+  return `${number(spread(accuracies.map(accuracy => accuracy.drop)), 1)} (${flips})`;
+}
+
+/** For each seed, the arm's run and plain's run in each example. */
+function bySeed(results: Results, arm: Arm): [RunResult, RunResult][][] {
+  const examples = Object.values(results);
+  const seeds = examples[0]!.plain!.length;
+  return Array.from({ length: seeds }, (_, seed) =>
+    examples.map(example => [example[arm.name]![seed]!, example.plain![seed]!]),
+  );
+}
+
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function number({ mean, low, high }: Spread, digits: number): string {
+  return `${mean.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+function percent({ mean, low, high }: Spread): string {
+  const round = (share: number) => (100 * share).toFixed(0);
+  return `${round(mean)} % [${round(low)}, ${round(high)}]`;
+}
+
+function counted(words: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
