@@ -1,1 +1,106 @@
-export {};
+/** The run panel: one run, live or past. Holds the parts together; each part draws its own share of the run. */
+import './run.css';
+import type { PageState, RunView, ToPage } from '../../src/protocol/panel.ts';
+import { Channel } from '../shared/channel.ts';
+import { h } from '../shared/dom.ts';
+import { LaneGroup } from '../shared/laneGroup.ts';
+import { lanesOfRun } from '../shared/laneModel.ts';
+import { Announcer, messageBox, startPage } from '../shared/page.ts';
+import { runExtras } from '../shared/runExtras.ts';
+import { t } from '../shared/strings.ts';
+import { button, busy } from '../shared/ui.ts';
+import { runDetails } from './details.ts';
+import { runHeader } from './header.ts';
+import { verdictCard } from './verdict.ts';
+
+const main = startPage(t('Run'));
+const channel = new Channel('run', receive);
+const announcer = new Announcer();
+let run: RunView | null = null;
+let page: RunPage | null = null;
+
+main.append(busy(t('Loading the run…')));
+channel.start();
+
+function receive(message: ToPage): void {
+  switch (message.type) {
+    case 'state':
+      return show(message.state);
+    case 'run':
+      if (run?.id === message.id) update({ ...run, ...message.changes });
+      return;
+    case 'buckets':
+      return page?.lanes.buckets(message.request, message.series);
+    case 'points':
+      return page?.lanes.points(message.points);
+    case 'refused':
+      return messageBox(main, message.message);
+    default:
+      message satisfies never;
+  }
+}
+
+function show(state: PageState): void {
+  if (state.page !== 'run') return;
+  channel.remember({ runs: state.run ? [state.run.id] : [] });
+  if (!state.run) {
+    page = null;
+    main.replaceChildren(noRun());
+    return;
+  }
+  if (!page || run?.id !== state.run.id) {
+    page = makePage();
+    main.replaceChildren(...page.elements);
+  }
+  update(state.run);
+}
+
+function update(next: RunView): void {
+  run = next;
+  page?.update(next);
+  announcer.follow(next);
+}
+
+interface RunPage {
+  elements: HTMLElement[];
+  lanes: LaneGroup;
+  update(run: RunView): void;
+}
+
+function makePage(): RunPage {
+  const header = runHeader(channel);
+  const verdict = verdictCard();
+  const details = runDetails(channel);
+  const lanes = new LaneGroup(channel, { compact: false, legend: true });
+  const waiting = h('p', { class: 'empty lanes-waiting' });
+  const charts = h('section', { class: 'charts', 'aria-label': t('Charts') }, lanes.toolbar, lanes.element, waiting);
+  return {
+    elements: [header.element, h('div', { class: 'content' }, verdict.element, charts, details.element)],
+    lanes,
+    update(next) {
+      header.update(next);
+      verdict.update(next);
+      details.update(next);
+      lanes.update(lanesOfRun(next), runExtras(next));
+      const empty = next.catalogue.length === 0;
+      charts.classList.toggle('is-empty', empty);
+      waiting.textContent = empty ? waitingText(next) : '';
+    },
+  };
+}
+
+function waitingText(next: RunView): string {
+  if (next.status === 'queued') return t('Queued: it starts when the run before it has ended.');
+  if (next.status === 'running' || next.status === 'paused') return t('Lines appear here with the first step.');
+  return t('This run ended before its first step.');
+}
+
+function noRun(): HTMLElement {
+  return h(
+    'div',
+    { class: 'welcome' },
+    h('h1', {}, t('No run to show')),
+    h('p', {}, t('This run is no longer there, or none was started yet. Start one from the lenses above a recipe.')),
+    button(t('Open Recipe'), () => channel.command('openRecipe'), 'primary'),
+  );
+}

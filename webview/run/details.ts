@@ -1,0 +1,104 @@
+/** Below the charts: answers, lost items, settings, environment and log, one at a time. */
+import type { RunView } from '../../src/protocol/panel.ts';
+import type { Channel } from '../shared/channel.ts';
+import { h, setText, whenChanged } from '../shared/dom.ts';
+import { formatBytes, formatCount, formatPercent } from '../shared/format.ts';
+import { keyValueTable } from '../shared/tables.ts';
+import { t } from '../shared/strings.ts';
+import { button, tabs } from '../shared/ui.ts';
+import { answers } from './answers.ts';
+import { flips } from './flips.ts';
+import type { Part } from './header.ts';
+
+export function runDetails(channel: Channel): Part {
+  const parts = {
+    answers: answers(channel),
+    flips: flips(),
+    settings: settings(),
+    environment: environment(),
+    log: log(channel),
+  };
+  const active = String(channel.view['tab'] ?? 'answers');
+  const strip = tabs(
+    t('Details'),
+    [
+      { id: 'answers', title: t('Answers'), content: parts.answers.element },
+      { id: 'flips', title: t('Lost and gained'), content: parts.flips.element },
+      { id: 'settings', title: t('Settings'), content: parts.settings.element },
+      { id: 'environment', title: t('Environment'), content: parts.environment.element },
+      { id: 'log', title: t('Log'), content: parts.log.element },
+    ],
+    active in parts ? active : 'answers',
+    tab => channel.keepView({ tab }),
+  );
+  return {
+    element: h('section', { class: 'details', 'aria-label': t('Details') }, strip.element),
+    update(run) {
+      for (const part of Object.values(parts)) part.update(run);
+      const lost = Object.values(run.evaluations.at(-1)?.forgetting ?? {});
+      const count = lost.reduce((sum, score) => sum + (score.accuracy?.lost ?? 0), 0);
+      strip.count('flips', count > 0 ? String(count) : '');
+    },
+  };
+}
+
+function settings(): Part {
+  const element = h('div', { class: 'pane' });
+  const show = whenChanged<RunView['settings']>(all =>
+    element.replaceChildren(
+      Object.keys(all).length > 0
+        ? keyValueTable(t('Settings, every default written out'), all)
+        : h('p', { class: 'empty' }, t('The settings are not resolved yet.')),
+    ),
+  );
+  return { element, update: run => show(run.settings) };
+}
+
+function environment(): Part {
+  const element = h('div', { class: 'pane' });
+  const show = whenChanged<{ prepared: RunView['prepared']; result: RunView['result'] }>(({ prepared, result }) =>
+    element.replaceChildren(
+      prepared
+        ? keyValueTable(t('What it runs on, and what trains'), environmentRows(prepared, result))
+        : h('p', { class: 'empty' }, t('The trainer has not said yet what it runs on.')),
+    ),
+  );
+  return { element, update: run => show({ prepared: run.prepared, result: run.result }) };
+}
+
+function environmentRows(prepared: NonNullable<RunView['prepared']>, result: RunView['result']): Record<string, string> {
+  const { runtime, data } = prepared;
+  return {
+    [t('Runtime')]: `${runtime.name}, ${runtime.provider} (${runtime.reason})`,
+    [t('Trains')]: t(
+      '{0}: {1} of {2} parameters, {3}',
+      prepared.trained,
+      formatCount(prepared.trainedParameters),
+      formatCount(prepared.parameters),
+      formatPercent(prepared.trainedShare, prepared.trainedShare < 0.1 ? 2 : 0),
+    ),
+    [t('Task rows')]: formatCount(data.trainRows),
+    [t('Replay rows')]: formatCount(data.replayRows),
+    ...(data.droppedRows > 0 ? { [t('Dropped rows')]: formatCount(data.droppedRows) } : {}),
+    ...(prepared.memoryEstimateBytes ? { [t('Memory, estimated')]: formatBytes(prepared.memoryEstimateBytes) } : {}),
+    ...(result?.peakMemoryBytes ? { [t('Memory, peak')]: formatBytes(result.peakMemoryBytes) } : {}),
+    ...(result ? { [t('Tokens')]: formatCount(result.tokens) } : {}),
+    ...prepared.environment,
+    [t('Comparison fingerprint')]: prepared.fingerprints.comparison,
+  };
+}
+
+function log(channel: Channel): Part {
+  const text = h('pre', { class: 'log', tabindex: 0, role: 'region', 'aria-label': t('Last lines of the log') });
+  let run: string | undefined;
+  const element = h('div', { class: 'pane' }, text, button(t('Open Log'), () => channel.command('openLog', { run })));
+  return {
+    element,
+    update(next) {
+      run = next.id;
+      const atEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
+      setText(text, next.logTail.length > 0 ? next.logTail.join('\n') : t('Nothing was printed yet.'));
+      if (atEnd) text.scrollTop = text.scrollHeight;
+    },
+  };
+}

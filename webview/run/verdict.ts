@@ -1,0 +1,158 @@
+/**
+ * Did the model keep what it knew? The answer in words, a line for each probe set with its interval against its budget,
+ * and the checks before the first update. Reserves its place before the first verdict, so that nothing jumps.
+ */
+import type { RunView } from '../../src/protocol/panel.ts';
+import type { SetScore } from '../../src/protocol/trainer.ts';
+import { h, svg, whenChanged } from '../shared/dom.ts';
+import { icon } from '../shared/icons.ts';
+import { replayedHelp } from '../shared/lane.ts';
+import { t } from '../shared/strings.ts';
+import { isLive, verdictClass, verdictIcon, verdictWord } from '../shared/words.ts';
+import type { Part } from './header.ts';
+
+type Scores = Record<string, SetScore>;
+
+export function verdictCard(): Part {
+  const verdict = h('div', { class: 'verdict' });
+  const failure = h('div', { class: 'failure', hidden: true });
+  const checks = h('div', { class: 'checks' });
+  const warnings = h('ul', { class: 'warnings' });
+  const element = h('section', { class: 'summary', 'aria-label': t('Verdict') }, failure, verdict, checks, warnings);
+
+  const showVerdict = whenChanged<{ run: Pick<RunView, 'verdict' | 'status' | 'step'>; scores: Scores; watched: boolean }>(
+    ({ run, scores, watched }) => {
+      verdict.className = `verdict is-${verdictClass(run.verdict.overall)}`;
+      verdict.replaceChildren(...(run.verdict.lines.length > 0 ? verdictLines(run, scores) : [noVerdict(run, watched)]));
+    },
+  );
+  const showFailure = whenChanged<RunView['error']>(error => {
+    failure.hidden = error === null;
+    failure.replaceChildren(...(error ? failureText(error) : []));
+  });
+  const showChecks = whenChanged<RunView['stepZero']>(stepZero => checks.replaceChildren(...checkList(stepZero)));
+  const showWarnings = whenChanged<string[]>(all =>
+    warnings.replaceChildren(...all.map(text => h('li', {}, icon('warning'), h('span', {}, text)))),
+  );
+
+  return {
+    element,
+    update(run) {
+      showFailure(run.error);
+      showVerdict({
+        run: { verdict: run.verdict, status: run.status, step: run.verdict.lines.length > 0 ? 0 : Math.min(run.step, 1) },
+        scores: run.evaluations.at(-1)?.forgetting ?? {},
+        watched: run.prepared === null || Object.keys(run.prepared.probes).length > 0,
+      });
+      showChecks(run.stepZero);
+      showWarnings([...new Set([...(run.prepared?.warnings ?? []), ...(run.result?.warnings ?? [])])]);
+    },
+  };
+}
+
+function verdictLines(run: Pick<RunView, 'verdict'>, scores: Scores): HTMLElement[] {
+  const { overall, lines, note } = run.verdict;
+  return [
+    h('h2', {}, verdictIcon(overall), verdictWord(overall)),
+    h(
+      'ul',
+      { class: 'verdict-sets' },
+      ...lines.map(line =>
+        h(
+          'li',
+          { class: `verdict-${verdictClass(line.verdict)}` },
+          h('span', { class: 'verdict-word' }, verdictIcon(line.verdict), verdictWord(line.verdict)),
+          h(
+            'span',
+            { class: 'verdict-text' },
+            line.text,
+            scores[line.set]?.replayed && h('span', { class: 'replayed', title: replayedHelp() }, t('replayed')),
+          ),
+          intervalPicture(scores[line.set]),
+        ),
+      ),
+    ),
+    h('p', { class: 'note' }, note),
+  ];
+}
+
+function noVerdict(run: Pick<RunView, 'status'>, watched: boolean): HTMLElement {
+  const text = !watched
+    ? t('Nothing watches for forgetting: the recipe names no probe sets under retain.probes.')
+    : isLive(run.status)
+      ? t('No verdict yet: it comes with the first evaluation.')
+      : t('No verdict: the run ended before its first evaluation.');
+  return h('p', { class: 'no-verdict' }, icon(watched ? 'none' : 'warning'), h('span', {}, text));
+}
+
+/** Value and interval on a line from zero, with the budget across it. The sentence beside it says the same. */
+function intervalPicture(score: SetScore | undefined): Element {
+  const shown = score && measured(score);
+  if (!shown) return h('span');
+  const { value, low, high, budget } = shown;
+  const ends = [0, low, high, budget ?? 0];
+  const from = Math.min(...ends);
+  const span = Math.max(...ends) - from || 1;
+  const at = (number: number) => 4 + ((number - from) / span) * 132;
+  return svg(
+    'svg',
+    { class: 'interval', viewBox: '0 0 140 16', 'aria-hidden': 'true' },
+    svg('line', { class: 'interval-zero', x1: at(0), x2: at(0), y1: 2, y2: 14 }),
+    svg('line', { class: 'interval-axis', x1: 4, x2: 136, y1: 8, y2: 8 }),
+    budget !== null && svg('line', { class: 'interval-budget', x1: at(budget), x2: at(budget), y1: 1, y2: 15 }),
+    svg('line', { class: 'interval-range', x1: at(low), x2: at(high), y1: 8, y2: 8 }),
+    svg('circle', { class: 'interval-value', cx: at(value), cy: 8, r: 3.2 }),
+  );
+}
+
+/** A budget in points is about accuracy, one in nats about loss. */
+function measured(score: SetScore): { value: number; low: number; high: number; budget: number | null } {
+  const { budget, accuracy } = score;
+  if (budget && 'points' in budget && accuracy) {
+    return { value: accuracy.drop, low: accuracy.low, high: accuracy.high, budget: budget.points };
+  }
+  return { value: score.value, low: score.low, high: score.high, budget: budget && 'nats' in budget ? budget.nats : null };
+}
+
+function failureText(error: NonNullable<RunView['error']>): HTMLElement[] {
+  const place = error.file ? `${error.file}${error.line ? `:${error.line}` : ''}` : '';
+  return [
+    h('h2', {}, icon('forgot'), t('Failed')),
+    h('p', {}, error.message),
+    ...(place ? [h('p', { class: 'place' }, place)] : []),
+    ...(error.remedy ? [h('p', { class: 'remedy' }, error.remedy)] : []),
+  ];
+}
+
+function checkList(stepZero: RunView['stepZero']): HTMLElement[] {
+  if (!stepZero) return [h('span', { class: 'checks-title' }, t('Checks before step 1')), h('span', {}, '–')];
+  return [
+    h('span', { class: 'checks-title' }, t('Checks before step 1')),
+    ...Object.entries(stepZero.checks).map(([name, check]) =>
+      h(
+        'span',
+        { class: `check check-${check.status}`, title: check.detail },
+        icon(check.status === 'ok' ? 'kept' : check.status === 'failed' ? 'forgot' : 'none'),
+        checkName(name),
+        h('span', { class: check.status === 'ok' ? 'hidden-text' : 'check-status' }, ` ${checkStatus(check.status)}`),
+        check.status === 'failed' && check.detail ? h('span', { class: 'check-detail' }, check.detail) : null,
+      ),
+    ),
+  ];
+}
+
+function checkName(name: string): string {
+  const names: Record<string, string> = {
+    labels: t('labels'),
+    mask: t('mask'),
+    precision: t('precision'),
+    neutral: t('neutral start'),
+    penalty: t('penalty is zero'),
+    trainEqualsEval: t('train = eval'),
+  };
+  return names[name] ?? name;
+}
+
+function checkStatus(status: 'ok' | 'failed' | 'skipped'): string {
+  return status === 'ok' ? t('ok') : status === 'failed' ? t('failed') : t('skipped');
+}

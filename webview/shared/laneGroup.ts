@@ -1,0 +1,354 @@
+/**
+ * All lanes of a page: one step axis, one cursor, one toolbar. Subscribes to what it draws, keeps the view (zoom,
+ * smoothing, hidden lines) over reloads, and redraws only lanes that got something new, once a frame.
+ */
+import type { Buckets, NewPoints } from '../../src/protocol/panel.ts';
+import type { Channel } from './channel.ts';
+import { h, setText } from './dom.ts';
+import { formatCount } from './format.ts';
+import { type Budget, Lane, type LaneContext } from './lane.ts';
+import { axisEnd, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
+import type { Interval, Mark } from './lanePaint.ts';
+import { SeriesData } from './seriesData.ts';
+import { t } from './strings.ts';
+import { onThemeChange } from './theme.ts';
+import { button, checkbox, select, type Toggle } from './ui.ts';
+
+export interface LaneExtras {
+  newest: number;
+  planned: number | null;
+  marks: Mark[];
+  /** By series key. */
+  intervals: Map<string, Interval[]>;
+  budgets(spec: LaneSpec): Budget[];
+}
+
+export interface LaneGroupOptions {
+  /** Small lanes for a docked view: no toolbar but the table, every lane with its own steps. */
+  compact: boolean;
+  /** Names and values of the lines in each lane's head. */
+  legend: boolean;
+  onCursor?(step: number | null): void;
+}
+
+interface View {
+  zoom: [number, number] | null;
+  follow: boolean;
+  log: boolean;
+  smoothing: Smoothing;
+  table: boolean;
+  hidden: string[];
+}
+
+const defaultView: View = { zoom: null, follow: true, log: false, smoothing: 'medium', table: false, hidden: [] };
+/** Lines that answer no first question start hidden; a click on their name shows them. */
+const hiddenAtFirst = ['objective'];
+/** Rows of a table twin: few enough to be read. */
+const tableColumns = 60;
+
+export class LaneGroup implements LaneContext {
+  readonly element = h('div', { class: 'lanes' });
+  readonly toolbar = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': t('Charts') });
+  readonly #readout = h('output', { class: 'readout' });
+  readonly #channel: Channel;
+  readonly #options: LaneGroupOptions;
+  readonly #series = new Map<string, SeriesData>();
+  readonly #dirty = new Set<Lane>();
+  #lanes: Lane[] = [];
+  #specs = '';
+  #extras: LaneExtras = { newest: 0, planned: null, marks: [], intervals: new Map(), budgets: () => [] };
+  #view: View;
+  #follow: Toggle | null = null;
+  #zoomOut: HTMLElement | null = null;
+  #cursor: number | null = null;
+  #request = 0;
+  #columns = 0;
+  #scheduled = false;
+  #subscribeTimer: ReturnType<typeof setTimeout> | undefined;
+  #slowTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(channel: Channel, options: LaneGroupOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#view = { ...defaultView, hidden: hiddenAtFirst, ...(channel.view['lanes'] as Partial<View> | undefined) };
+    this.#fillToolbar();
+    addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true });
+    new ResizeObserver(() => this.#resized()).observe(this.element);
+    onThemeChange(() => {
+      for (const lane of this.#lanes) lane.refresh();
+    });
+  }
+
+  /** What to draw now. Lanes are made anew only when other series are there. */
+  update(specs: LaneSpec[], extras: LaneExtras): void {
+    this.#extras = extras;
+    this.#followNewest();
+    const key = JSON.stringify(specs);
+    if (key !== this.#specs) {
+      this.#specs = key;
+      this.#makeLanes(specs);
+      this.#subscribe();
+    }
+    this.#drawSoon(this.#lanes);
+  }
+
+  buckets(request: number, series: Buckets[]): void {
+    if (request !== this.#request) return;
+    for (const buckets of series) this.data(`${buckets.run}/${buckets.name}`).replace(buckets);
+    this.#drawSoon(this.#lanes);
+  }
+
+  points(points: NewPoints[]): void {
+    const touched = new Set<string>();
+    let newest = this.#extras.newest;
+    let crowded = false;
+    for (const entry of points) {
+      const key = `${entry.run}/${entry.name}`;
+      const data = this.data(key);
+      data.append(entry);
+      touched.add(key);
+      newest = Math.max(newest, data.steps.at(-1) ?? 0);
+      crowded ||= data.appended > 2 * this.#columns;
+    }
+    const before = this.range()[1];
+    this.#extras.newest = newest;
+    this.#followNewest();
+    const all = this.range()[1] !== before;
+    this.#drawSoon(this.#lanes.filter(lane => all || lane.spec.series.some(series => touched.has(series.key))));
+    if (crowded) this.#subscribeSoon();
+  }
+
+  // What lanes ask of their group.
+
+  data(key: string): SeriesData {
+    const data = this.#series.get(key) ?? new SeriesData();
+    this.#series.set(key, data);
+    return data;
+  }
+
+  range(): [number, number] {
+    return this.#view.zoom ?? [0, axisEnd(this.#extras.newest, this.#extras.planned)];
+  }
+
+  isHidden(name: string): boolean {
+    return this.#view.hidden.includes(name);
+  }
+
+  log(): boolean {
+    return this.#view.log;
+  }
+
+  window(spec: LaneSpec): number {
+    const noisy = spec.lane === 'loss' || spec.lane === 'gradientNorm' || spec.lane === 'speed';
+    const steps = Math.max(this.#extras.planned ?? 0, this.#extras.newest);
+    return noisy || this.#perStep(spec) ? smoothingShares[this.#view.smoothing] * steps : 0;
+  }
+
+  marks(): Mark[] {
+    return this.#extras.marks;
+  }
+
+  intervals(key: string): Interval[] {
+    return this.#extras.intervals.get(key) ?? [];
+  }
+
+  budgets(spec: LaneSpec): Budget[] {
+    return this.#extras.budgets(spec);
+  }
+
+  moveCursor(step: number | null): void {
+    const [from, to] = this.range();
+    this.#cursor = step === null ? null : Math.round(Math.min(Math.max(step, from), to));
+    for (const lane of this.#lanes) {
+      lane.showCursor(this.#cursor);
+      lane.showValues(this.#cursor);
+    }
+    this.#showReadout();
+    this.#options.onCursor?.(this.#cursor);
+  }
+
+  zoom(from: number, to: number): void {
+    const low = Math.max(0, Math.floor(from));
+    const high = Math.max(low + 2, Math.ceil(to));
+    this.#keep({ zoom: [low, high], follow: high >= this.#extras.newest });
+    this.#ranged();
+  }
+
+  zoomOut(): void {
+    this.#keep({ zoom: null, follow: true });
+    this.#ranged();
+  }
+
+  toggle(name: string): void {
+    const hidden = this.isHidden(name)
+      ? this.#view.hidden.filter(other => other !== name)
+      : [...this.#view.hidden, name];
+    this.#keep({ hidden });
+    for (const lane of this.#lanes) lane.showHidden();
+    this.#subscribe();
+    this.#drawSoon(this.#lanes);
+  }
+
+  // The rest is the group's own.
+
+  #fillToolbar(): void {
+    const table = checkbox(t('Show as table'), this.#view.table, shown => {
+      this.#keep({ table: shown });
+      this.#showTables();
+      this.#subscribe();
+    });
+    if (this.#options.compact) {
+      this.toolbar.append(table.element, this.#readout);
+      return;
+    }
+    this.#follow = checkbox(t('Follow newest'), this.#view.follow, follow => {
+      this.#keep({ follow });
+      this.#followNewest();
+      this.#ranged();
+    });
+    const log = checkbox(t('Log loss'), this.#view.log, shown => {
+      this.#keep({ log: shown });
+      this.#drawSoon(this.#lanes);
+    });
+    const smoothing = select(
+      t('Smoothing'),
+      [
+        { value: 'none', text: t('None') },
+        { value: 'light', text: t('Light') },
+        { value: 'medium', text: t('Medium') },
+        { value: 'strong', text: t('Strong') },
+      ],
+      this.#view.smoothing,
+      value => {
+        this.#keep({ smoothing: value });
+        this.#drawSoon(this.#lanes);
+      },
+    );
+    this.#zoomOut = button(t('Whole run'), () => this.zoomOut());
+    this.toolbar.append(smoothing, log.element, this.#follow.element, table.element, this.#zoomOut, this.#readout);
+    this.#showReadout();
+  }
+
+  #makeLanes(specs: LaneSpec[]): void {
+    for (const lane of this.#lanes) lane.destroy();
+    const last = specs.length - 1;
+    this.#lanes = specs.map(
+      (spec, index) =>
+        new Lane(spec, this, {
+          height: this.#options.compact ? 92 : plotHeight(spec, index === last),
+          withSteps: this.#options.compact || index === last,
+          legend: this.#options.legend,
+        }),
+    );
+    this.element.replaceChildren(...this.#lanes.map(lane => lane.element));
+    for (const lane of this.#lanes) lane.showHidden();
+    this.#showTables();
+  }
+
+  #showTables(): void {
+    for (const lane of this.#lanes) lane.showTable(this.#view.table);
+    this.#drawSoon(this.#lanes);
+  }
+
+  #subscribe(): void {
+    const width = this.#lanes[0]?.plotWidth ?? 0;
+    if (this.#lanes.length === 0) return;
+    this.#columns = this.#view.table ? tableColumns : Math.max(120, Math.round(width / 1.5));
+    this.#request += 1;
+    const range = this.#view.zoom ? this.#paddedZoom() : {};
+    const series = this.#lanes
+      .flatMap(lane => lane.spec.series)
+      .filter(entry => !this.isHidden(entry.name))
+      .map(({ run, name }) => ({ run, name, columns: Math.min(8192, this.#columns), ...range }));
+    this.#channel.send({ type: 'subscribe', request: this.#request, series: series.slice(0, 1024) });
+  }
+
+  /** Smoothing needs to know a little of what came before the left edge. */
+  #paddedZoom(): { from: number; to?: number } {
+    const [from, to] = this.range();
+    const window = smoothingShares[this.#view.smoothing] * Math.max(this.#extras.planned ?? 0, this.#extras.newest);
+    const start = Math.max(0, Math.floor(from - 3 * window));
+    return this.#view.follow ? { from: start } : { from: start, to };
+  }
+
+  #subscribeSoon(): void {
+    clearTimeout(this.#subscribeTimer);
+    this.#subscribeTimer = setTimeout(() => this.#subscribe(), 120);
+  }
+
+  #ranged(): void {
+    this.#showReadout();
+    this.#subscribeSoon();
+    this.#drawSoon(this.#lanes);
+  }
+
+  /** A zoomed view that follows slides along; its width is the user's. */
+  #followNewest(): void {
+    const { zoom, follow } = this.#view;
+    if (!zoom || !follow || this.#extras.newest <= zoom[1]) return;
+    const span = zoom[1] - zoom[0];
+    this.#view.zoom = [this.#extras.newest - span, this.#extras.newest];
+  }
+
+  #resized(): void {
+    const columns = Math.round((this.#lanes[0]?.plotWidth ?? 0) / 1.5);
+    this.#drawSoon(this.#lanes);
+    if (!this.#view.table && Math.abs(columns - this.#columns) > this.#columns / 4) this.#subscribeSoon();
+  }
+
+  #drawSoon(lanes: Lane[]): void {
+    for (const lane of lanes) this.#dirty.add(lane);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw(): void {
+    this.#scheduled = false;
+    if (this.#view.table && this.#slowTimer) return;
+    performance.mark('lanes-start');
+    for (const lane of this.#dirty) {
+      lane.showValues(this.#cursor);
+      if (!isOnScreen(lane.element)) continue;
+      lane.draw();
+      this.#dirty.delete(lane);
+    }
+    performance.measure('lanes', 'lanes-start');
+    this.#slowTimer ??= setTimeout(() => this.#drawSlowly(), 1000);
+  }
+
+  /** Words and tables: once a second is as fast as anyone reads. */
+  #drawSlowly(): void {
+    this.#slowTimer = undefined;
+    for (const lane of this.#lanes) lane.describe();
+    if (this.#view.table && this.#dirty.size > 0) this.#drawSoon([]);
+  }
+
+  #perStep(spec: LaneSpec): boolean {
+    return spec.series.some(series => series.name.startsWith('penalty'));
+  }
+
+  #showReadout(): void {
+    const step = this.#cursor;
+    const marks = step === null ? [] : this.#extras.marks.filter(mark => mark.step === step).map(mark => mark.text);
+    setText(this.#readout, step === null ? '' : [t('Step {0}', formatCount(step)), ...marks].join(' · '));
+    if (this.#zoomOut) this.#zoomOut.toggleAttribute('disabled', this.#view.zoom === null);
+    this.#follow?.set(this.#view.follow);
+  }
+
+  #keep(changes: Partial<View>): void {
+    this.#view = { ...this.#view, ...changes };
+    this.#channel.keepView({ lanes: this.#view });
+  }
+}
+
+function plotHeight(spec: LaneSpec, isLast: boolean): number {
+  const tall = spec.lane === 'loss' || spec.lane === 'forgetting' || spec.lane === 'kl';
+  return (tall ? 132 : 76) + (isLast ? 18 : 0);
+}
+
+function isOnScreen(element: HTMLElement): boolean {
+  const box = element.getBoundingClientRect();
+  return box.bottom > -200 && box.top < innerHeight + 200;
+}
+

@@ -1,0 +1,174 @@
+/**
+ * What the lanes are: which series share one, in which order, how far their axes reach. Pure: colours and canvases are
+ * others' business.
+ */
+import type { RunView } from '../../src/protocol/panel.ts';
+import { formatNumber, setOf } from './format.ts';
+
+export type CatalogueEntry = RunView['catalogue'][number];
+export type LaneName = CatalogueEntry['lane'];
+
+/** Who draws a line: `look` is an index into the palette, equal for what belongs together in all lanes. */
+export interface LaneSeries {
+  key: string;
+  run: string;
+  name: string;
+  label: string;
+  look: number;
+  /** Part of the picture but not the point of it: drawn thin. */
+  quiet: boolean;
+  replayed: boolean;
+}
+
+export interface LaneSpec {
+  id: string;
+  lane: LaneName;
+  unit: string;
+  series: LaneSeries[];
+}
+
+export const laneOrder: LaneName[] = ['loss', 'kl', 'forgetting', 'learningRate', 'gradientNorm', 'speed', 'other'];
+
+/** Looks of what is not a probe set. Sets take the ones between. */
+const taskLook = 0;
+const quietLooks: Record<string, number> = { objective: 7, replayLoss: 4, 'penalty.kl': 7 };
+const setLooks = [1, 2, 3, 5, 6];
+
+export const seriesKey = (run: string, name: string) => `${run}/${name}`;
+
+/** The lanes of one run: one for each lane name and unit. A set has the same look in all of them. */
+export function lanesOfRun(run: Pick<RunView, 'id' | 'catalogue' | 'prepared'>): LaneSpec[] {
+  const sets = probeSets(run);
+  const lanes = new Map<string, LaneSpec>();
+  for (const entry of run.catalogue) {
+    const id = `${entry.lane}|${entry.unit}`;
+    const lane = lanes.get(id) ?? { id, lane: entry.lane, unit: entry.unit, series: [] };
+    lanes.set(id, lane);
+    const set = setOf(entry.name);
+    lane.series.push({
+      key: seriesKey(run.id, entry.name),
+      run: run.id,
+      name: entry.name,
+      label: entry.label ?? set,
+      look: lookOf(entry.name, sets),
+      quiet: entry.name in quietLooks,
+      replayed: run.prepared?.probes[set]?.replayed ?? false,
+    });
+  }
+  return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
+}
+
+/** The lanes of several runs: one for each series, with one line a run. */
+export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'catalogue'>[]): LaneSpec[] {
+  const lanes = new Map<string, LaneSpec>();
+  for (const run of runs) {
+    for (const entry of run.catalogue) {
+      const lane = lanes.get(entry.name) ?? { id: entry.name, lane: entry.lane, unit: entry.unit, series: [] };
+      lanes.set(entry.name, lane);
+      lane.series.push({
+        key: seriesKey(run.id, entry.name),
+        run: run.id,
+        name: entry.name,
+        label: run.name,
+        look: run.colour,
+        quiet: false,
+        replayed: false,
+      });
+    }
+  }
+  return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
+}
+
+export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[] {
+  const named = Object.keys(run.prepared?.probes ?? {});
+  const drawn = run.catalogue.filter(entry => entry.lane === 'forgetting').map(entry => setOf(entry.name));
+  return [...new Set([...named, ...drawn])];
+}
+
+function lookOf(name: string, sets: string[]): number {
+  if (name in quietLooks) return quietLooks[name]!;
+  const index = sets.indexOf(setOf(name));
+  return index < 0 ? taskLook : setLooks[index % setLooks.length]! + 8 * Math.floor(index / setLooks.length);
+}
+
+/**
+ * Where the step axis ends while a run goes on: the whole run once half of it is done, before that a round number
+ * ahead of the newest step. So the axis moves a few times in a run and not with every step.
+ */
+export function axisEnd(newest: number, planned: number | null): number {
+  const round = roundUp(Math.max(newest, 10));
+  if (planned === null || planned <= 0) return round;
+  if (newest >= planned) return newest;
+  return round * 2 > planned ? planned : round;
+}
+
+/** Values a y axis shows, rounded outwards so that it rarely moves; both ends in drawn units (log10 with `log`). */
+export function valueRange(extent: [number, number] | null, log: boolean, include: number[] = []): [number, number] {
+  if (log) {
+    const [low, high] = extent ?? [0.1, 1];
+    const from = Math.log10(low);
+    const to = Math.log10(high);
+    const pad = Math.max((to - from) * 0.06, 0.02);
+    return [roundTo(from - pad, 0.05, Math.floor), roundTo(to + pad, 0.05, Math.ceil)];
+  }
+  const values = [...(extent ?? []), ...include];
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  if (!Number.isFinite(low)) return [0, 1];
+  if (low === high) {
+    const around = Math.abs(low) || 1;
+    low -= include.includes(low) ? 0 : around * 0.1;
+    high += around * 0.1;
+  }
+  const unit = niceStep((high - low) / 8);
+  const touches = (value: number) => value === 0;
+  return [
+    touches(low) ? 0 : roundTo(low - unit * 0.15, unit, Math.floor),
+    touches(high) ? 0 : roundTo(high + unit * 0.15, unit, Math.ceil),
+  ];
+}
+
+/** Ticks of a logarithmic axis in log10 units: 1, 2, 5 of every decade, thinned to at most `most`. */
+export function logTicks(low: number, high: number, most: number): number[] {
+  for (const digits of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
+    const ticks: number[] = [];
+    for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
+      for (const digit of digits) {
+        const tick = decade + Math.log10(digit);
+        if (tick >= low - 1e-9 && tick <= high + 1e-9) ticks.push(tick);
+      }
+    }
+    if (ticks.length <= most) return ticks;
+  }
+  const every = Math.ceil((high - low) / most);
+  const ticks: number[] = [];
+  for (let decade = Math.ceil(low); decade <= high; decade += every) ticks.push(decade);
+  return ticks;
+}
+
+/** Labels for the ticks of one axis: as many digits as the distance between them needs. */
+export function tickLabels(ticks: number[]): string[] {
+  const sizes = ticks.map(Math.abs).filter(size => size > 0);
+  const gap = ticks.length > 1 ? Math.abs(ticks[1]! - ticks[0]!) : 0;
+  const digits = gap > 0 && sizes.length > 0 ? Math.ceil(Math.log10(Math.max(...sizes) / gap) - 1e-9) + 1 : 3;
+  return ticks.map(tick => formatNumber(Math.abs(tick) < gap * 1e-6 ? 0 : tick, Math.min(Math.max(digits, 2), 6)));
+}
+
+/** How much is smoothed: a share of the run, so the same at every zoom. */
+export const smoothingShares = { none: 0, light: 0.01, medium: 0.03, strong: 0.1 } as const;
+export type Smoothing = keyof typeof smoothingShares;
+
+function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const factor = [1, 2, 5, 10].find(step => step * power >= value) ?? 10;
+  return factor * power;
+}
+
+function niceStep(value: number): number {
+  return value > 0 ? roundUp(value) : 1;
+}
+
+function roundTo(value: number, unit: number, round: (value: number) => number): number {
+  const rounded = round(value / unit + (round === Math.floor ? 1e-9 : -1e-9)) * unit;
+  return Number(rounded.toPrecision(12));
+}

@@ -1,0 +1,244 @@
+/**
+ * Draws what lies inside a lane's axes: bands, lines, budgets, marks. Knows pixels and steps, not where data comes from.
+ * A bucket is drawn from its lowest to its highest value, so a picture of buckets equals a picture of all points.
+ */
+import type { RunView } from '../../src/protocol/panel.ts';
+import type { SeriesData } from './seriesData.ts';
+import type { Look, Theme } from './theme.ts';
+
+export interface Frame {
+  ctx: CanvasRenderingContext2D;
+  /** Plot area in canvas pixels, and how many of them a CSS pixel takes. */
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  ratio: number;
+  /** Steps and drawn values (log10 with `log`) at the edges. */
+  from: number;
+  to: number;
+  low: number;
+  high: number;
+  log: boolean;
+  theme: Theme;
+}
+
+export interface Interval {
+  step: number;
+  low: number;
+  high: number;
+}
+
+export type Mark = RunView['marks'][number];
+
+export function paintLine(frame: Frame, data: SeriesData, look: Look, quiet: boolean, window: number): void {
+  const { ctx, ratio } = frame;
+  const first = Math.max(0, data.indexAt(frame.from));
+  const end = Math.min(data.length, data.indexAt(frame.to) + 2);
+  if (first >= end) return;
+  ctx.strokeStyle = look.colour;
+  ctx.lineJoin = 'round';
+
+  ctx.setLineDash(window > 0 ? [] : scaled(look.dash, ratio));
+  ctx.globalAlpha = window > 0 ? (frame.theme.highContrast ? 0.45 : 0.32) : 1;
+  ctx.lineWidth = (window > 0 || quiet ? 1 : 1.5) * ratio;
+  strokeBuckets(frame, data, first, end);
+  ctx.globalAlpha = 1;
+  if (window > 0) {
+    ctx.setLineDash(scaled(look.dash, ratio));
+    ctx.lineWidth = (quiet ? 1 : 1.75) * ratio;
+    strokeValues(frame, data.steps, data.smoothed(window), first, end);
+  }
+  ctx.setLineDash([]);
+  paintDots(frame, data, look, first, end);
+  paintNotFinite(frame, data, first, end);
+}
+
+/** The 95 % interval of each evaluation, as a band. */
+export function paintIntervals(frame: Frame, intervals: Interval[], look: Look): void {
+  const seen = intervals.filter(({ step }) => step >= frame.from && step <= frame.to);
+  if (seen.length === 0) return;
+  const { ctx, ratio } = frame;
+  ctx.fillStyle = look.colour;
+  ctx.strokeStyle = look.colour;
+  ctx.globalAlpha = frame.theme.highContrast ? 0.3 : 0.16;
+  ctx.beginPath();
+  for (const { step, low } of seen) ctx.lineTo(x(frame, step), y(frame, low));
+  for (const { step, high } of seen.toReversed()) ctx.lineTo(x(frame, step), y(frame, high));
+  ctx.fill();
+  ctx.globalAlpha = frame.theme.highContrast ? 0.9 : 0.5;
+  ctx.lineWidth = ratio;
+  ctx.beginPath();
+  for (const { step, low, high } of seen) {
+    ctx.moveTo(x(frame, step), y(frame, low));
+    ctx.lineTo(x(frame, step), y(frame, high));
+  }
+  ctx.stroke();
+  ctx.globalAlpha = 1;
+}
+
+/** A horizontal line with a word at its right end. */
+export function paintLevel(frame: Frame, value: number, label: string, colour: string, dash: number[]): void {
+  const { ctx, ratio } = frame;
+  const at = y(frame, value);
+  if (at < frame.top - 1 || at > frame.top + frame.height + 1) return;
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = ratio;
+  ctx.setLineDash(scaled(dash, ratio));
+  ctx.beginPath();
+  ctx.moveTo(frame.left, at);
+  ctx.lineTo(frame.left + frame.width, at);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  if (!label) return;
+  ctx.font = scaledFont(frame);
+  ctx.textAlign = 'left';
+  const above = at - frame.top > 14 * ratio;
+  ctx.textBaseline = above ? 'bottom' : 'top';
+  const place = frame.left + 6 * ratio;
+  const offset = (above ? -2 : 2) * ratio;
+  ctx.lineWidth = 3 * ratio;
+  ctx.strokeStyle = frame.theme.background;
+  ctx.strokeText(label, place, at + offset);
+  ctx.fillStyle = colour;
+  ctx.fillText(label, place, at + offset);
+}
+
+/** Checkpoints are triangles on the bottom edge; stop rules and resumes are vertical lines. */
+export function paintMarks(frame: Frame, marks: Mark[]): void {
+  const { ctx, ratio, theme } = frame;
+  const bottom = frame.top + frame.height;
+  for (const mark of marks) {
+    if (mark.step < frame.from || mark.step > frame.to) continue;
+    const at = x(frame, mark.step);
+    if (mark.kind === 'checkpoint') {
+      ctx.fillStyle = theme.quiet;
+      ctx.beginPath();
+      ctx.moveTo(at - 3.5 * ratio, bottom);
+      ctx.lineTo(at + 3.5 * ratio, bottom);
+      ctx.lineTo(at, bottom - 6 * ratio);
+      ctx.fill();
+    } else {
+      ctx.strokeStyle = mark.kind === 'stopRule' ? theme.error : theme.quiet;
+      ctx.lineWidth = ratio;
+      ctx.setLineDash(scaled(mark.kind === 'stopRule' ? [4, 2] : [1, 3], ratio));
+      ctx.beginPath();
+      ctx.moveTo(at, frame.top);
+      ctx.lineTo(at, bottom);
+      ctx.stroke();
+      ctx.setLineDash([]);
+    }
+  }
+}
+
+function strokeBuckets(frame: Frame, data: SeriesData, first: number, end: number): void {
+  const { ctx } = frame;
+  const { steps, min, max, last } = data;
+  const [scaleX, scaleY] = scales(frame);
+  let pen = false;
+  ctx.beginPath();
+  for (let i = first; i < end; i++) {
+    const value = drawn(frame, last[i]);
+    if (value === null) {
+      pen = false;
+      continue;
+    }
+    const px = frame.left + (steps[i]! - frame.from) * scaleX;
+    if (min[i] !== max[i]) {
+      const lowest = frame.top + (frame.high - (drawn(frame, min[i]) ?? frame.low)) * scaleY;
+      const highest = frame.top + (frame.high - (drawn(frame, max[i]) ?? value)) * scaleY;
+      if (pen) ctx.lineTo(px, lowest);
+      else ctx.moveTo(px, lowest);
+      ctx.lineTo(px, highest);
+      pen = true;
+    }
+    const py = frame.top + (frame.high - value) * scaleY;
+    if (pen) ctx.lineTo(px, py);
+    else ctx.moveTo(px, py);
+    pen = true;
+  }
+  ctx.stroke();
+}
+
+function strokeValues(frame: Frame, steps: number[], values: (number | null)[], first: number, end: number): void {
+  const { ctx } = frame;
+  const [scaleX, scaleY] = scales(frame);
+  let pen = false;
+  ctx.beginPath();
+  for (let i = first; i < end; i++) {
+    const value = drawn(frame, values[i]);
+    if (value === null) {
+      pen = false;
+      continue;
+    }
+    const px = frame.left + (steps[i]! - frame.from) * scaleX;
+    const py = frame.top + (frame.high - value) * scaleY;
+    if (pen) ctx.lineTo(px, py);
+    else ctx.moveTo(px, py);
+    pen = true;
+  }
+  ctx.stroke();
+}
+
+/** Few points are shown as points; of many, only the newest. */
+function paintDots(frame: Frame, data: SeriesData, look: Look, first: number, end: number): void {
+  const { ctx, ratio } = frame;
+  const sparse = end - first <= frame.width / ratio / 14;
+  ctx.fillStyle = look.colour;
+  ctx.beginPath();
+  for (let i = sparse ? first : data.length - 1; i < end; i++) {
+    const value = drawn(frame, data.last[i]);
+    if (value === null || data.steps[i]! > frame.to || data.steps[i]! < frame.from) continue;
+    const px = x(frame, data.steps[i]!);
+    const py = frame.top + ((frame.high - value) * frame.height) / (frame.high - frame.low);
+    ctx.moveTo(px + 2.5 * ratio, py);
+    ctx.arc(px, py, 2.5 * ratio, 0, 2 * Math.PI);
+  }
+  ctx.fill();
+}
+
+/** A value that was not finite is a cross at the top, not a silent gap. */
+function paintNotFinite(frame: Frame, data: SeriesData, first: number, end: number): void {
+  const { ctx, ratio } = frame;
+  ctx.strokeStyle = frame.theme.error;
+  ctx.lineWidth = 1.5 * ratio;
+  ctx.beginPath();
+  for (let i = first; i < end; i++) {
+    if (data.last[i] !== null || data.steps[i]! > frame.to) continue;
+    const px = x(frame, data.steps[i]!);
+    const py = frame.top + 5 * ratio;
+    const arm = 3 * ratio;
+    ctx.moveTo(px - arm, py - arm);
+    ctx.lineTo(px + arm, py + arm);
+    ctx.moveTo(px + arm, py - arm);
+    ctx.lineTo(px - arm, py + arm);
+  }
+  ctx.stroke();
+}
+
+function scales(frame: Frame): [number, number] {
+  return [frame.width / (frame.to - frame.from || 1), frame.height / (frame.high - frame.low || 1)];
+}
+
+function x(frame: Frame, step: number): number {
+  return frame.left + (step - frame.from) * scales(frame)[0];
+}
+
+function y(frame: Frame, value: number): number {
+  return frame.top + (frame.high - (drawn(frame, value) ?? frame.low)) * scales(frame)[1];
+}
+
+/** A logarithmic axis has no place for zero and below. */
+function drawn(frame: Frame, value: number | null | undefined): number | null {
+  if (value === null || value === undefined) return null;
+  if (!frame.log) return value;
+  return value > 0 ? Math.log10(value) : null;
+}
+
+function scaled(dash: number[], ratio: number): number[] {
+  return ratio === 1 ? dash : dash.map(length => length * ratio);
+}
+
+function scaledFont(frame: Frame): string {
+  return frame.theme.font.replace(/^[\d.]+px/, `${10 * frame.ratio}px`);
+}

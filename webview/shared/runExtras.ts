@@ -1,0 +1,60 @@
+/** What a run's lanes show besides its series: marks, intervals of the evaluations, budgets. Pure. */
+import type { RunView } from '../../src/protocol/panel.ts';
+import type { SetScore } from '../../src/protocol/trainer.ts';
+import type { Budget } from './lane.ts';
+import type { LaneExtras } from './laneGroup.ts';
+import { type LaneSpec, seriesKey } from './laneModel.ts';
+import type { Interval } from './lanePaint.ts';
+import { formatNumber, setOf } from './format.ts';
+import { t } from './strings.ts';
+
+export function runExtras(run: RunView): LaneExtras {
+  return {
+    newest: run.step,
+    planned: run.steps,
+    marks: run.marks,
+    intervals: runIntervals(run),
+    budgets: spec => budgetsOf(spec, latestBudgets(run)),
+  };
+}
+
+/** The interval of every forgetting series at every evaluation, by series key. */
+export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
+  const intervals = new Map<string, Interval[]>();
+  for (const evaluation of run.evaluations) {
+    for (const [set, score] of Object.entries(evaluation.forgetting)) {
+      add(intervals, seriesKey(run.id, `forgetting.${set}`), { step: evaluation.step, low: score.low, high: score.high });
+    }
+  }
+  return intervals;
+}
+
+export function latestBudgets(run: Pick<RunView, 'evaluations'>): Record<string, NonNullable<SetScore['budget']>> {
+  const budgets: Record<string, NonNullable<SetScore['budget']>> = {};
+  for (const evaluation of run.evaluations) {
+    for (const [set, score] of Object.entries(evaluation.forgetting)) if (score.budget) budgets[set] = score.budget;
+  }
+  return budgets;
+}
+
+/** Budgets that the lane's unit can show; one line for sets that share a budget. */
+function budgetsOf(spec: LaneSpec, budgets: Record<string, NonNullable<SetScore['budget']>>): Budget[] {
+  if (spec.lane !== 'forgetting') return [];
+  const inPoints = spec.unit.startsWith('point');
+  const lines = new Map<number, Budget>();
+  for (const series of spec.series) {
+    const budget = budgets[setOf(series.name)];
+    const value = budget && ('points' in budget ? inPoints && budget.points : !inPoints && budget.nats);
+    if (typeof value !== 'number') continue;
+    const shared = lines.has(value);
+    const label = shared ? t('budget {0}', formatNumber(value)) : t('budget {0}: {1}', series.label, formatNumber(value));
+    lines.set(value, { value, label, look: shared ? -1 : series.look });
+  }
+  return [...lines.values()];
+}
+
+function add<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
