@@ -57,3 +57,16 @@ export interface OpenTuningModel {
   threads?: number;
   onProgress?: (phase: string, fraction: number) => void;
 }
+
+/** A model from random weights, for pretraining: the same step, no base to compare with. */
+export interface OpenFreshModel {
+  /** As in config.json of a Hugging Face folder (LlamaForCausalLM). */
+  config: Record<string, unknown>;
+  seed: number;
+  train: Pick<ResolvedRecipe['train'], 'weight_decay' | 'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'max_grad_norm'>;
+  /** Folder whose tokenizer files are copied beside the weights by `save`. */
+  tokenizerFolder?: string;
+  /** How `save` stores the weights. Default f32. */
+  dtype?: 'f32' | 'f16' | 'bf16';
+  threads?: number;
+}

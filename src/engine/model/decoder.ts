@@ -1,0 +1,98 @@
+/**
+ * The Llama-family decoder as graph nodes: token ids to hidden states. Knows nothing of adapters, training or files; it
+ * asks `parameters` for its weights.
+ *
+ * B rows, T length, N = B·T tokens, D width
+ */
+import type { Graph, Tensor } from '../graph/graph.ts';
+import { add, and, equal, lessOrEqual, where } from '../graph/operators/elementwise.ts';
+import { rmsNorm } from '../graph/operators/normalize.ts';
+import { rotate } from '../graph/operators/rotate.ts';
+import { gatherRows } from '../graph/operators/rows.ts';
+import { reshape } from '../graph/operators/shape.ts';
+import { attention, swiGlu } from './layers.ts';
+import type { ModelConfig } from './modelConfig.ts';
+import { embeddingName, type Parameters } from './parameters.ts';
+
+export interface BatchShape {
+  rows: number;
+  length: number;
+}
+
+/** What all passes over one batch share. */
+export interface DecoderInputs extends BatchShape {
+  ids_N: Tensor;
+  positions_BT: Tensor;
+  /** (B, 1, T, T): 0 where a token may look, a large negative number elsewhere. */
+  mask_B1TT: Tensor;
+  cos: Tensor;
+  sin: Tensor;
+}
+
+const outOfSight = -1e9;
+
+export function decoderInputs(graph: Graph, config: ModelConfig, { rows: B, length: T }: BatchShape): DecoderInputs {
+  const ids = graph.input('ids', 'batch', [B, T], 'i32');
+  const positions_BT = graph.input('positions', 'batch', [B, T], 'i32');
+  const segments = graph.input('segments', 'batch', [B, T], 'i32');
+  const index = graph.constant(
+    Int32Array.from({ length: T }, (_, i) => i),
+    [T],
+  );
+  const sameDocument = equal(reshape(segments, [B, 1, T, 1]), reshape(segments, [B, 1, 1, T]));
+  const notLater = lessOrEqual(reshape(index, [1, 1, 1, T]), reshape(index, [1, 1, T, 1]));
+  const mask_B1TT = where(and(sameDocument, notLater), graph.scalar(0), graph.scalar(outOfSight));
+  return {
+    rows: B,
+    length: T,
+    ids_N: reshape(ids, [B * T]),
+    positions_BT,
+    mask_B1TT,
+    ...rotationTables(graph, config, T),
+  };
+}
+
+/** Positions restart in each document, so that no position reaches the row's length. */
+function rotationTables(graph: Graph, { headWidth, ropeTheta }: ModelConfig, length: number) {
+  const pairs = headWidth / 2;
+  const angle = (i: number) => Math.floor(i / pairs) / ropeTheta ** ((i % pairs) / pairs);
+  const table = (of: (angle: number) => number) =>
+    graph.constant(
+      Float32Array.from({ length: length * pairs }, (_, i) => of(angle(i))),
+      [length, pairs],
+    );
+  return { cos: table(Math.cos), sin: table(Math.sin) };
+}
+
+/** Hidden states after the last norm, (N, D). */
+export function decoder(config: ModelConfig, parameters: Parameters, inputs: DecoderInputs): Tensor {
+  const norm = (x: Tensor, name: string) => rmsNorm(x, parameters.weight(`${name}.weight`), config.normEpsilon);
+  let x_ND = gatherRows(parameters.weight(embeddingName), inputs.ids_N);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const name = `model.layers.${layer}`;
+    const h_ND = norm(x_ND, `${name}.input_layernorm`);
+    x_ND = add(x_ND, selfAttention(config, parameters, inputs, `${name}.self_attn`, h_ND));
+    const g_ND = norm(x_ND, `${name}.post_attention_layernorm`);
+    x_ND = add(x_ND, feedForward(parameters, `${name}.mlp`, g_ND));
+  }
+  return norm(x_ND, 'model.norm');
+}
+
+function selfAttention(config: ModelConfig, parameters: Parameters, inputs: DecoderInputs, name: string, h_ND: Tensor) {
+  const { rows, length, positions_BT, mask_B1TT, cos, sin } = inputs;
+  const { heads, keyValueHeads, headWidth } = config;
+  const project = (map: string, count: number) =>
+    reshape(parameters.linear(`${name}.${map}`, h_ND), [rows, length, count * headWidth]);
+  const turned = (x: Tensor) => rotate(x, positions_BT, cos, sin);
+  const q = turned(project('q_proj', heads));
+  const k = turned(project('k_proj', keyValueHeads));
+  const v = project('v_proj', keyValueHeads);
+  const mixed = attention(q, k, v, mask_B1TT, { rows, length, heads, keyValueHeads, headWidth });
+  return parameters.linear(`${name}.o_proj`, mixed);
+}
+
+function feedForward(parameters: Parameters, name: string, h_ND: Tensor): Tensor {
+  const gate = parameters.linear(`${name}.gate_proj`, h_ND);
+  const up = parameters.linear(`${name}.up_proj`, h_ND);
+  return parameters.linear(`${name}.down_proj`, swiGlu(gate, up));
+}

@@ -1,0 +1,74 @@
+/**
+ * The decoder's two non-linear parts, each differentiated as one, which saves passes over the large tensors.
+ *
+ * B rows, T length, N = B·T tokens, H heads, K key-value heads, R = H/K, W head width
+ */
+import type { Tensor } from '../graph/graph.ts';
+import { add, mul, sigmoid, sub } from '../graph/operators/elementwise.ts';
+import { matmul } from '../graph/operators/matmul.ts';
+import { softmax } from '../graph/operators/normalize.ts';
+import { sum } from '../graph/operators/reduce.ts';
+import { reshape, transpose } from '../graph/operators/shape.ts';
+
+/** silu(gate) ∘ up */
+export function swiGlu(gate: Tensor, up: Tensor): Tensor {
+  const { graph } = gate;
+  return graph.composite([gate, up], () => {
+    const gateSigmoid = sigmoid(gate);
+    const silu = mul(gate, gateSigmoid);
+    return {
+      outputs: [mul(silu, up)],
+      gradient: ({ gradients: [dy], wants }) => {
+        // silu' = s + silu − silu·s
+        const slope = () => add(gateSigmoid, mul(silu, sub(graph.scalar(1), gateSigmoid)));
+        return [wants[0] ? mul(mul(dy!, up), slope()) : undefined, wants[1] ? mul(dy!, silu) : undefined];
+      },
+    };
+  })[0]!;
+}
+
+export interface AttentionShape {
+  rows: number;
+  length: number;
+  heads: number;
+  keyValueHeads: number;
+  headWidth: number;
+}
+
+/**
+ * Grouped-query attention. q (B, T, H·W), k and v (B, T, K·W), mask (B, 1, T, T) added to the scores → (B·T, H·W).
+ * The R query heads of a key-value head are stacked as more rows, so that keys are not repeated.
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: AttentionShape): Tensor {
+  const { rows: B, length: T, heads: H, keyValueHeads: K, headWidth: W } = shape;
+  const R = H / K;
+  const options = { scale: 1 / Math.sqrt(W) };
+  const byHead = (x: Tensor, heads: number) => transpose(reshape(x, [B, T, heads, W]), [0, 2, 1, 3]);
+  const stacked = (x: Tensor) => reshape(x, [B, K, R * T, x.shape.at(-1)!]);
+  const queries = (x: Tensor) => stacked(byHead(x, H));
+  const fromQueries = (x: Tensor) => reshape(transpose(reshape(x, [B, H, T, W]), [0, 2, 1, 3]), [B, T, H * W]);
+  const fromKeys = (x: Tensor) => reshape(transpose(x, [0, 2, 1, 3]), [B, T, K * W]);
+
+  return q.graph.composite([q, k, v], () => {
+    const [q_BKRW, k_BKTW, v_BKTW] = [queries(q), byHead(k, K), byHead(v, K)];
+    const scores = matmul(q_BKRW, k_BKTW, { transposeB: true, ...options });
+    const p_BKRT = stacked(softmax(add(reshape(scores, [B, H, T, T]), mask)));
+    const o_BKRW = matmul(p_BKRT, v_BKTW);
+    return {
+      outputs: [reshape(fromQueries(o_BKRW), [B * T, H * W])],
+      gradient: ({ gradients: [dy], wants }) => {
+        const do_BKRW = queries(reshape(dy!, [B, T, H * W]));
+        const dv = () => fromKeys(matmul(p_BKRT, do_BKRW, { transposeA: true }));
+        if (!wants[0] && !wants[1]) return [undefined, undefined, dv()];
+        // Σ over keys of p ∘ dp equals Σ over the head's width of o ∘ do.
+        const dp = matmul(do_BKRW, v_BKTW, { transposeB: true });
+        const ds = mul(p_BKRT, sub(dp, sum(mul(o_BKRW, do_BKRW), [-1])));
+        return [
+          wants[0] ? fromQueries(matmul(ds, k_BKTW, options)) : undefined,
+          wants[1] ? fromKeys(matmul(ds, q_BKRW, { transposeA: true, ...options })) : undefined,
+          wants[2] ? dv() : undefined,
+        ];
+      },
+    };
+  })[0]!;
+}

@@ -1,0 +1,126 @@
+/**
+ * config.json of a Hugging Face folder, read into what the decoder needs. What this engine cannot compute exactly is
+ * refused by name: a model that runs with a wrong formula would be worse than none.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../engineError.ts';
+
+export interface ModelConfig {
+  vocabularySize: number;
+  width: number;
+  layers: number;
+  heads: number;
+  keyValueHeads: number;
+  headWidth: number;
+  feedForwardWidth: number;
+  maxPositions: number;
+  normEpsilon: number;
+  ropeTheta: number;
+  /** Input embeddings and output head are one tensor. */
+  tiedHead: boolean;
+  /** Standard deviation of fresh weights. */
+  initializerRange: number;
+}
+
+const count = z.number().int().positive();
+const rope = z.object({
+  rope_type: z.string().optional(),
+  type: z.string().optional(),
+  rope_theta: z.number().optional(),
+});
+const schema = z.object({
+  architectures: z.array(z.string()).nullish(),
+  model_type: z.string().optional(),
+  vocab_size: count,
+  hidden_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  num_key_value_heads: count.nullish(),
+  head_dim: count.nullish(),
+  intermediate_size: count,
+  max_position_embeddings: count,
+  rms_norm_eps: z.number().positive().default(1e-6),
+  rope_theta: z.number().positive().optional(),
+  rope_scaling: rope.nullish(),
+  rope_parameters: rope.nullish(),
+  hidden_act: z.string().default('silu'),
+  attention_bias: z.boolean().nullish(),
+  mlp_bias: z.boolean().nullish(),
+  sliding_window: z.number().nullish(),
+  tie_word_embeddings: z.boolean().default(false),
+  initializer_range: z.number().nonnegative().default(0.02),
+  quantization_config: z.unknown(),
+});
+
+const architectures = ['LlamaForCausalLM', 'MistralForCausalLM'];
+
+export async function readModelConfig(folder: string): Promise<{ config: ModelConfig; raw: Record<string, unknown> }> {
+  const file = join(folder, 'config.json');
+  const text = await readFile(file, 'utf8').catch(cause => {
+    throw new EngineError('model-not-found', `There is no model in ${folder}: config.json cannot be read`, {
+      file,
+      remedy: 'Give `model` a folder in Hugging Face layout, or holdfast-tiny.',
+      cause,
+    });
+  });
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (cause) {
+    throw new EngineError('model-config', `${file} is not JSON`, { file, cause });
+  }
+  return { config: parseModelConfig(raw, file), raw: raw as Record<string, unknown> };
+}
+
+export function parseModelConfig(raw: unknown, file?: string): ModelConfig {
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new EngineError('model-config', `config.json: ${issue.path.join('.')}: ${issue.message}`, { file });
+  }
+  const c = parsed.data;
+  refuseUnsupported(c, file);
+  const keyValueHeads = c.num_key_value_heads ?? c.num_attention_heads;
+  const headWidth = c.head_dim ?? c.hidden_size / c.num_attention_heads;
+  if (!Number.isInteger(headWidth) || headWidth % 2 !== 0 || c.num_attention_heads % keyValueHeads !== 0) {
+    const heads = `${c.num_attention_heads} heads, ${keyValueHeads} key-value heads, width ${c.hidden_size}`;
+    throw new EngineError('model-config', `config.json: ${heads} do not divide evenly`, { file });
+  }
+  return {
+    vocabularySize: c.vocab_size,
+    width: c.hidden_size,
+    layers: c.num_hidden_layers,
+    heads: c.num_attention_heads,
+    keyValueHeads,
+    headWidth,
+    feedForwardWidth: c.intermediate_size,
+    maxPositions: c.max_position_embeddings,
+    normEpsilon: c.rms_norm_eps,
+    ropeTheta: c.rope_theta ?? c.rope_parameters?.rope_theta ?? 10_000,
+    tiedHead: c.tie_word_embeddings,
+    initializerRange: c.initializer_range,
+  };
+}
+
+function refuseUnsupported(c: z.infer<typeof schema>, file: string | undefined): void {
+  const refuse = (what: string) => {
+    throw new EngineError('model-unsupported', `config.json: ${what}`, {
+      file,
+      remedy: 'Models of the Llama family are supported: RMSNorm, plain RoPE, SwiGLU, no biases.',
+    });
+  };
+  const named = c.architectures?.[0];
+  if (named && !architectures.includes(named)) refuse(`the architecture ${named} is not supported`);
+  if (!named && c.model_type && !['llama', 'mistral'].includes(c.model_type))
+    refuse(`the model type ${c.model_type} is not supported`);
+  for (const scaling of [c.rope_scaling, c.rope_parameters]) {
+    const type = scaling?.rope_type ?? scaling?.type;
+    if (type && type !== 'default') refuse(`RoPE scaling "${type}" is not supported`);
+  }
+  if (c.hidden_act !== 'silu' && c.hidden_act !== 'swish') refuse(`the activation ${c.hidden_act} is not supported`);
+  if (c.attention_bias || c.mlp_bias) refuse('biases in linear maps are not supported');
+  if (typeof c.sliding_window === 'number') refuse('sliding-window attention is not supported');
+  if (c.quantization_config) refuse('quantized weights cannot be tuned');
+}

@@ -1,0 +1,42 @@
+/**
+ * Which state tensors may be overwritten while a graph runs: those whose readers have all finished before the new value
+ * is written. Then updated state is not held twice. Holds for every order of nodes that respects their inputs.
+ */
+import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import { liveParts } from '../graph/live.ts';
+
+/** Operators that may write over an input of the same shape: each element depends on that element alone. */
+const elementwise = new Set(['add', 'sub', 'mul', 'div', 'where', 'minimum']);
+
+export function donatedState(graph: Graph): Set<string> {
+  const { nodes } = liveParts(graph);
+  const maker = new Map<Tensor, Node>();
+  const readers = new Map<Tensor, Node[]>();
+  for (const node of nodes) {
+    for (const output of node.outputs) maker.set(output, node);
+    for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node]);
+  }
+  const states = graph.inputs.filter(input => input.kind === 'state');
+  return new Set(
+    states
+      .filter(({ name, tensor }) => {
+        const writer = maker.get(graph.updates.get(name) ?? tensor);
+        if (!writer || !elementwise.has(writer.operator.name)) return false;
+        const before = ancestors(writer, maker);
+        return (readers.get(tensor) ?? []).every(reader => before.has(reader));
+      })
+      .map(({ name }) => name),
+  );
+}
+
+/** The node itself and all it waits for. */
+function ancestors(node: Node, maker: ReadonlyMap<Tensor, Node>): Set<Node> {
+  const found = new Set([node]);
+  for (const current of found) {
+    for (const input of current.inputs) {
+      const before = maker.get(input);
+      if (before) found.add(before);
+    }
+  }
+  return found;
+}

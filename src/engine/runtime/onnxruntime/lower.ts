@@ -1,0 +1,142 @@
+/**
+ * How each graph operator becomes ONNX nodes. Uses onnxruntime's fused operators where they save a pass over memory.
+ */
+import { EngineError } from '../../engineError.ts';
+import type { Attributes, Node, Tensor } from '../../graph/graph.ts';
+import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
+import { lowerChunk } from './lowerLossHead.ts';
+import { elementTypes, type OnnxGraph } from './onnxModel.ts';
+
+/** What a rule is given: ONNX names of the node's inputs, and of its outputs, empty where nobody reads one. */
+export interface LoweringArguments {
+  onnx: OnnxGraph;
+  node: Node;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Attributes;
+}
+type Rule = (args: LoweringArguments) => void;
+
+const named =
+  (type: string, attributes = {}): Rule =>
+  ({ onnx, inputs, outputs }) => {
+    onnx.node(type, inputs, { attributes, outputs });
+  };
+
+const microsoft = 'com.microsoft';
+const numbers = (value: unknown) => value as readonly number[];
+
+const rules: Record<string, Rule> = {
+  add: named('Add'),
+  sub: named('Sub'),
+  mul: named('Mul'),
+  div: named('Div'),
+  neg: named('Neg'),
+  exp: named('Exp'),
+  log: named('Log'),
+  sqrt: named('Sqrt'),
+  reciprocal: named('Reciprocal'),
+  sigmoid: named('Sigmoid'),
+  minimum: named('Min'),
+  equal: named('Equal'),
+  lessOrEqual: named('LessOrEqual'),
+  and: named('And'),
+  where: named('Where'),
+  softmax: named('Softmax', { axis: -1 }),
+  sum: ({ onnx, inputs, outputs, attributes }) => {
+    onnx.node('ReduceSum', [inputs[0]!, onnx.integers(numbers(attributes.axes))], {
+      attributes: { keepdims: 1 },
+      outputs,
+    });
+  },
+  reshape: ({ onnx, inputs, outputs, attributes }) => {
+    onnx.node('Reshape', [inputs[0]!, onnx.integers(numbers(attributes.shape))], { outputs });
+  },
+  transpose: ({ onnx, inputs, outputs, attributes }) => {
+    onnx.node('Transpose', inputs, { attributes: { perm: numbers(attributes.order) }, outputs });
+  },
+  broadcastTo: ({ onnx, inputs, outputs, attributes }) => {
+    onnx.node('Expand', [inputs[0]!, onnx.integers(numbers(attributes.shape))], { outputs });
+  },
+  slice: ({ onnx, inputs, outputs, attributes }) => {
+    const [from, to, axis] = [attributes.from, attributes.to, attributes.axis].map(n => onnx.integers([n as number]));
+    onnx.node('Slice', [inputs[0]!, from!, to!, axis!], { outputs });
+  },
+  concat: ({ onnx, inputs, outputs, attributes }) => {
+    onnx.node('Concat', inputs, { attributes: { axis: attributes.axis as number }, outputs });
+  },
+  matmul: ({ onnx, inputs, outputs, attributes }) => {
+    const { transposeA, transposeB, scale } = attributes;
+    const options = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0, alpha: { float: scale as number } };
+    if (!transposeA && !transposeB && scale === 1) onnx.node('MatMul', inputs, { outputs });
+    else onnx.node('FusedMatMul', inputs, { domain: microsoft, attributes: options, outputs });
+  },
+  gatherRows: named('Gather', { axis: 0 }),
+  // ScatterElements adds serially, so that the sum does not depend on the number of threads; ScatterND would not.
+  addRows: ({ onnx, node, inputs, outputs }) => {
+    const zeros = onnx.node('ConstantOfShape', [onnx.integers(node.outputs[0]!.shape)]);
+    const column = onnx.node('Unsqueeze', [inputs[1]!, onnx.integers([1])]);
+    const everywhere = onnx.node('Expand', [column, onnx.integers(node.inputs[0]!.shape)]);
+    const attributes = { axis: 0, reduction: 'add' };
+    onnx.node('ScatterElements', [zeros, everywhere, inputs[0]!], { attributes, outputs });
+  },
+  rmsNorm: ({ onnx, inputs, outputs, attributes }) => {
+    const epsilon = { float: attributes.epsilon as number };
+    const [y, r] = outputs;
+    const names = [y || onnx.newName(), ...(r ? [r] : [])];
+    onnx.node('SimplifiedLayerNormalization', inputs, { attributes: { axis: -1, epsilon }, outputs: names });
+  },
+  rotate: ({ onnx, inputs: [x, positions, cos, sin], outputs, attributes }) => {
+    const wide = onnx.node('Cast', [positions!], { attributes: { to: elementTypes.int64 } });
+    const angleSin = attributes.backwards ? onnx.node('Neg', [sin!]) : sin!;
+    onnx.node('RotaryEmbedding', [x!, wide, cos!, angleSin], { domain: microsoft, outputs });
+  },
+  lossHead: args => lowerLossHead(args),
+};
+
+function lowerLossHead({ onnx, inputs, outputs, attributes }: LoweringArguments): void {
+  const at = lossHeadInputs;
+  const out = lossHeadOutputs;
+  const input = (place: number) => inputs[place]!;
+  const ratio = inputs[at.ratio];
+  const results = lowerChunk(
+    onnx,
+    {
+      hidden: input(at.hidden),
+      head: input(at.head),
+      labels: input(at.labels),
+      weights: input(at.weights),
+      teacher: ratio ? { ratio, hidden: input(at.teacherHidden), head: input(at.teacherHead) } : undefined,
+    },
+    {
+      crossEntropy: attributes.crossEntropy as boolean,
+      direction: attributes.direction as Direction,
+      temperature: attributes.temperature as number,
+      wantsHidden: Boolean(outputs[out.hiddenGradient]),
+      wantsHead: Boolean(outputs[out.headGradient]),
+    },
+  );
+  const give = (from: string | undefined, place: number) => {
+    if (from && outputs[place]) onnx.node('Identity', [from], { outputs: [outputs[place]!] });
+  };
+  give(results.crossEntropy, out.crossEntropy);
+  give(results.divergence, out.divergence);
+  give(results.hiddenGradient, out.hiddenGradient);
+  give(results.headGradient, out.headGradient);
+  if (outputs[out.objective]) {
+    const penalty = results.divergence && onnx.node('Mul', [results.divergence, ratio!]);
+    const terms = !attributes.crossEntropy
+      ? penalty!
+      : penalty
+        ? onnx.node('Add', [results.crossEntropy, penalty])
+        : results.crossEntropy;
+    const weighted = onnx.node('Mul', [terms, input(at.weights)]);
+    onnx.node('ReduceSum', [weighted], { attributes: { keepdims: 0 }, outputs: [outputs[out.objective]!] });
+  }
+}
+
+export function lowerNode(onnx: OnnxGraph, node: Node, nameOf: (tensor: Tensor) => string): void {
+  const rule = rules[node.operator.name];
+  if (!rule) throw new EngineError('runtime', `onnxruntime has no rule for the operator ${node.operator.name}`);
+  rule({ onnx, node, inputs: node.inputs.map(nameOf), outputs: node.outputs.map(nameOf), attributes: node.attributes });
+}

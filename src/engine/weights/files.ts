@@ -1,0 +1,30 @@
+/** Folders that appear whole or not at all. Knows nothing of what is in them. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { writeError } from '../atomicFile.ts';
+import { EngineError } from '../engineError.ts';
+
+/** Fills a temporary folder beside the target, then gives it its name. An existing folder of that name is replaced. */
+export async function writeFolderAtomically<T>(folder: string, fill: (temporary: string) => Promise<T>): Promise<T> {
+  const temporary = join(dirname(folder), `.${basename(folder)}.${randomBytes(4).toString('hex')}.tmp`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    const result = await fill(temporary);
+    await syncFolder(temporary);
+    await rm(folder, { recursive: true, force: true });
+    await rename(temporary, folder);
+    await syncFolder(dirname(folder));
+    return result;
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true });
+    throw cause instanceof EngineError ? cause : writeError(folder, cause);
+  }
+}
+
+/** Makes new names in the folder durable. Windows cannot open folders, and needs no such call. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  await handle.sync().finally(() => handle.close());
+}
