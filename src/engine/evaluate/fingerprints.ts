@@ -50,13 +50,13 @@ async function weightsFingerprint(folder: string): Promise<string> {
   return digest(await hashFiles(Object.fromEntries(files.map(name => [name, join(folder, name)]))));
 }
 
-async function hashFiles(files: Record<string, string>): Promise<Record<string, string>> {
+export async function hashFiles(files: Record<string, string>): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const [name, file] of Object.entries(files)) hashes[name] = await hashFile(file);
   return hashes;
 }
 
-async function hashFile(file: string): Promise<string> {
+export async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) hash.update(chunk);
   return hash.digest('hex');

@@ -1,0 +1,166 @@
+/**
+ * Evaluates a tuned model against its base: forgetting by probe set, learning by held-out task set, KL to the base. A
+ * fixed nested subset during the run, all items at the end. Knows nothing of training or of wires.
+ */
+import { join } from 'node:path';
+import { scoreLearning, scoreSet } from '../../domain/scores.ts';
+import type { EvaluatedEvent } from '../../protocol/trainer.ts';
+import type { Budget } from '../../recipe/schema.ts';
+import { writeAtomic } from '../atomicFile.ts';
+import { RandomStream } from '../data/randomStreams.ts';
+import { makeBatch, type Row, taskKind } from '../data/rows.ts';
+import { EngineError } from '../engineError.ts';
+import { BaseScores } from './baseScores.ts';
+import { digest } from './fingerprints.ts';
+import { type EncodedItem, type ItemScore, scoredRows, scoreItems } from './itemScores.ts';
+import type { ModelPair } from './modelPair.ts';
+import type { ProbeKind } from './probeSets.ts';
+
+export interface EvaluatedSet {
+  name: string;
+  /** `learning`: held-out task rows. */
+  kind: ProbeKind | 'learning';
+  items: EncodedItem[];
+  file: string;
+  /** SHA-256 of the file. */
+  fingerprint: string;
+  replayed: boolean;
+  budget?: Budget;
+}
+
+export interface EvaluatorOptions {
+  pair: ModelPair;
+  sets: EvaluatedSet[];
+  /** A fixed sample of training rows for the KL to the base. */
+  trainSample: Row[];
+  maxLength: number;
+  /** Items of each set scored during the run. */
+  itemsInRun: number;
+  seed: number;
+  cacheFolder: string;
+  cacheKey: string;
+  /** Per-item results are written here. */
+  itemsFolder: string;
+  onProgress: (phase: string, fraction: number) => void;
+}
+
+/** Rows of each set on which the KL to the base is taken. */
+export const klRows = 32;
+
+interface ScoredItems {
+  places: number[];
+  base: ItemScore[];
+  tuned: ItemScore[];
+}
+
+export class Evaluator {
+  readonly #options: EvaluatorOptions;
+  readonly #base = new Map<EvaluatedSet, BaseScores>();
+
+  constructor(options: EvaluatorOptions) {
+    this.#options = options;
+  }
+
+  async evaluate(step: number, final: boolean): Promise<EvaluatedEvent> {
+    const { sets, seed, onProgress } = this.#options;
+    const event: EvaluatedEvent = { type: 'evaluated', step, final, learning: {}, forgetting: {}, kl: {} };
+    const lines: string[] = [];
+    for (const [i, set] of sets.entries()) {
+      const phase = final ? 'final evaluation' : 'evaluating';
+      onProgress(phase, i / sets.length);
+      const scored = await this.#score(set, final, fraction => onProgress(phase, (i + fraction) / sets.length));
+      lines.push(...itemLines(set, scored));
+      const losses = { base: scored.base.map(({ loss }) => loss), tuned: scored.tuned.map(({ loss }) => loss), seed };
+      if (set.kind === 'learning') event.learning[set.name] = scoreLearning(losses);
+      else event.forgetting[set.name] = scoreSet({ ...losses, ...correctness(scored), ...aboutSet(set, set.kind) });
+    }
+    event.kl = await this.#divergences();
+    event.items = `${final ? 'final' : `step-${String(step).padStart(6, '0')}`}.jsonl`;
+    await writeAtomic(join(this.#options.itemsFolder, event.items), lines.join(''));
+    return event;
+  }
+
+  /** Sequences scored at one point during the run, for an estimate of its time. */
+  get sequencesInRun(): number {
+    return this.#options.sets
+      .flatMap(set => this.#places(set, false).map(place => set.items[place]!.sequences.length))
+      .reduce((sum, count) => sum + count, 0);
+  }
+
+  async #score(set: EvaluatedSet, final: boolean, onProgress: (fraction: number) => void): Promise<ScoredItems> {
+    const { pair, maxLength } = this.#options;
+    const places = this.#places(set, final);
+    const itemsAt = (chosen: number[]): EncodedItem[] => chosen.map(place => set.items[place]!);
+    const known = await this.#baseScores(set);
+    const base = await known.of(places, missing => scoreItems(itemsAt(missing), maxLength, pair.scoreBase, onProgress));
+    const tuned = await scoreItems(itemsAt(places), maxLength, pair.scoreTuned, onProgress);
+    for (const [who, scores] of [['base', base] as const, ['tuned', tuned] as const]) {
+      const bad = scores.findIndex(({ loss }) => !Number.isFinite(loss));
+      if (bad >= 0) throw notFinite(who, set, set.items[places[bad]!]!.line, scores[bad]!.loss);
+    }
+    return { places, base, tuned };
+  }
+
+  async #baseScores(set: EvaluatedSet): Promise<BaseScores> {
+    const { cacheFolder, cacheKey } = this.#options;
+    const found =
+      this.#base.get(set) ?? (await BaseScores.open(cacheFolder, digest([cacheKey, set.kind, set.fingerprint])));
+    this.#base.set(set, found);
+    return found;
+  }
+
+  /** The first of a fixed order, the same for every run: smaller subsets lie within larger ones. */
+  #places(set: EvaluatedSet, final: boolean): number[] {
+    const order = [...new RandomStream(0, 'subset').permutation(set.items.length)];
+    return final ? order.sort((a, b) => a - b) : order.slice(0, this.#options.itemsInRun);
+  }
+
+  async #divergences(): Promise<Record<string, number>> {
+    const { sets, trainSample } = this.#options;
+    const kl: Record<string, number> = {};
+    if (trainSample.length > 0) kl.train = await this.#divergence(trainSample);
+    for (const set of sets) {
+      if (set.kind === 'learning') continue;
+      const order = [...new RandomStream(0, 'subset').permutation(set.items.length)].slice(0, klRows);
+      kl[set.name] = await this.#divergence(order.map(place => rowOfItem(set.items[place]!)));
+    }
+    return kl;
+  }
+
+  /** Nats per target token over all rows. */
+  async #divergence(rows: Row[]): Promise<number> {
+    const { pair, maxLength } = this.#options;
+    let sum = 0;
+    let tokens = 0;
+    for (let from = 0; from < rows.length; from += scoredRows) {
+      const batch = makeBatch(rows.slice(from, from + scoredRows), taskKind, { rows: scoredRows, maxLength });
+      for (const value of await pair.divergence(batch)) sum += value;
+      for (const label of batch.labels) if (label >= 0) tokens += 1;
+    }
+    return sum / tokens;
+  }
+}
+
+const rowOfItem = (item: EncodedItem): Row => [item.sequences[item.main]!];
+
+const aboutSet = ({ replayed, budget }: EvaluatedSet, kind: ProbeKind) => ({ kind, replayed, budget });
+
+function correctness({ base, tuned }: ScoredItems): { baseCorrect?: boolean[]; tunedCorrect?: boolean[] } {
+  if (base[0]?.correct === undefined) return {};
+  return { baseCorrect: base.map(({ correct }) => correct!), tunedCorrect: tuned.map(({ correct }) => correct!) };
+}
+
+function itemLines(set: EvaluatedSet, { places, base, tuned }: ScoredItems): string[] {
+  return places.map((place, i) => {
+    const line = set.items[place]!.line;
+    return `${JSON.stringify({ set: set.name, kind: set.kind, file: set.file, line, base: base[i], tuned: tuned[i] })}\n`;
+  });
+}
+
+function notFinite(who: string, set: EvaluatedSet, line: number, loss: number): EngineError {
+  return new EngineError('not-finite', `The ${who} model's loss on ${set.name}, line ${line}, is ${loss}`, {
+    file: set.file,
+    line,
+    remedy: who === 'tuned' ? 'Lower the learning rate.' : 'The base model itself gives no finite loss here.',
+  });
+}

@@ -1,0 +1,201 @@
+/**
+ * From a start message to what a run works on: tokenizer, task and replay rows, probe sets. All reading and refusing of
+ * data happens here, before any weight is loaded. Knows nothing of the model but its folder.
+ */
+import { realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { StartCommand } from '../protocol/trainer.ts';
+import { type ExampleFile, readExamples } from './data/examples.ts';
+import { RandomStream } from './data/randomStreams.ts';
+import { RowPlan } from './data/rowPlan.ts';
+import { packRows, type Row } from './data/rows.ts';
+import { encodeExamples, type Sequence, type SequenceOptions } from './data/sequences.ts';
+import { EngineError } from './engineError.ts';
+import type { EvaluatedSet } from './evaluate/evaluator.ts';
+import { klRows } from './evaluate/evaluator.ts';
+import { hashFile } from './evaluate/fingerprints.ts';
+import { encodeLearningItems, encodeProbeSet } from './evaluate/itemScores.ts';
+import { countTrained, refuseProbeOverlap, TrainedTexts } from './evaluate/overlap.ts';
+import { type ProbeSet, readProbeSet } from './evaluate/probeSets.ts';
+import { replayedShare, replayedThreshold, replayTemplates } from './evaluate/replayed.ts';
+import { loadTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
+
+/** What is judged: probe sets and held-out task rows. */
+export interface PreparedSets {
+  sets: EvaluatedSet[];
+  warnings: string[];
+}
+
+/** What is trained on. */
+export interface PreparedRows {
+  plan: RowPlan;
+  /** Optimizer steps of the whole run. */
+  steps: number;
+  trainSample: Row[];
+  trainRows: number;
+  replayRows: number;
+  droppedRows: number;
+  /** Hash of the training and replay files by name. */
+  fingerprints: Record<string, string>;
+}
+
+export interface PreparedRun extends PreparedSets, PreparedRows {
+  tokenizer: Tokenizer;
+}
+
+const defaultSteps = 200;
+/** Fewer items never allow a verdict. */
+const itemsForVerdict = 50;
+
+export async function prepareRun(start: StartCommand): Promise<PreparedRun> {
+  const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
+  const train = await readExamples(pathOf(start, start.recipe.data.train));
+  const { replay: replaying } = start.recipe.method;
+  if (replaying) await refuseReplayOfProbes(start);
+  const replay = replaying ? await readExamples(pathOf(start, replaying.data)) : null;
+  const sets = await prepareSets(start, tokenizer, { train, replay });
+  const rows = await prepareRows(start, tokenizer, train, replay);
+  return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
+}
+
+/** The recipe's path as the launcher checked it. */
+export function pathOf({ paths }: StartCommand, written: string): string {
+  const found = paths[written];
+  if (found !== undefined) return found;
+  throw new EngineError('path-not-allowed', `${written} was not resolved to a file`, {
+    remedy: 'Paths are relative to the recipe and must lie within the allowed folders.',
+  });
+}
+
+/** Without `trained` (an evaluation of two finished models) nothing can overlap. */
+export async function prepareSets(
+  start: StartCommand,
+  tokenizer: Tokenizer,
+  trained?: { train: ExampleFile; replay: ExampleFile | null },
+): Promise<PreparedSets> {
+  const { retain, data, train } = start.recipe;
+  const probes = await Promise.all(
+    Object.entries(retain.probes).map(([name, { file }]) => readProbeSet(name, pathOf(start, file))),
+  );
+  const evals = await Promise.all(
+    Object.entries(data.eval).map(async ([name, file]) => ({ name, source: await readExamples(pathOf(start, file)) })),
+  );
+  const texts = new TrainedTexts();
+  if (trained) for (const source of [trained.train, trained.replay]) if (source) texts.add(source);
+  refuseProbeOverlap(probes, texts);
+
+  const warnings = probes.length === 0 ? ['Nothing watches for forgetting: the recipe names no retain.probes.'] : [];
+  const templates = trained?.replay ? replayTemplates(trained.replay) : new Set<string>();
+  const sets: EvaluatedSet[] = [];
+  for (const probe of probes) {
+    const share = replayedShare(probe, templates);
+    warnings.push(...warningsOfSet(probe, share));
+    sets.push({
+      ...probe,
+      items: encodeProbeSet(probe, tokenizer, train.max_length),
+      fingerprint: await hashFile(probe.file),
+      replayed: share >= replayedThreshold,
+      budget: retain.probes[probe.name]!.budget,
+    });
+  }
+  for (const { name, source } of evals) {
+    const known = countTrained(source, texts);
+    if (known > 0)
+      warnings.push(`${known} of ${source.examples.length} rows of data.eval (${name}) are also trained on.`);
+    const items = encodeLearningItems(source, tokenizer, lengthsOf(start));
+    const fingerprint = await hashFile(source.file);
+    sets.push({ name, kind: 'learning', items, file: source.file, fingerprint, replayed: false });
+  }
+  return { sets, warnings };
+}
+
+function warningsOfSet({ name, items }: ProbeSet, share: number): string[] {
+  const warnings: string[] = [];
+  if (items.length < itemsForVerdict) {
+    warnings.push(`The probe set ${name} has ${items.length} items; under ${itemsForVerdict} no verdict is possible.`);
+  }
+  if (share >= replayedThreshold) {
+    const percent = Math.round(100 * share);
+    warnings.push(
+      `The distribution of ${name} is also replayed (${percent} % of its word patterns occur in the replay rows), so it wins by construction.`,
+    );
+  }
+  return warnings;
+}
+
+async function prepareRows(
+  start: StartCommand,
+  tokenizer: Tokenizer,
+  train: ExampleFile,
+  replay: ExampleFile | null,
+): Promise<PreparedRows & { warnings: string[] }> {
+  const { recipe } = start;
+  const warnings: string[] = [];
+  const rowsOf = (source: ExampleFile, lane: number) => {
+    const { sequences, dropped, cut } = encodeExamples(source, tokenizer, lengthsOf(start));
+    if (dropped > 0) warnings.push(`${dropped} rows of ${basename(source.file)} are too long and were dropped.`);
+    if (cut > 0) warnings.push(`${cut} rows of ${basename(source.file)} are too long and were cut.`);
+    return { rows: asRows(sequences, start, lane), dropped };
+  };
+  const task = rowsOf(train, 0);
+  const old = replay ? rowsOf(replay, 1) : null;
+  const plan = new RowPlan({
+    task: task.rows,
+    replay: old ? { rows: old.rows, share: recipe.method.replay!.share } : undefined,
+    batchSize: recipe.train.batch_size,
+    microBatchSize: recipe.train.micro_batch_size,
+    maxLength: recipe.train.max_length,
+    seed: recipe.train.seed,
+  });
+  return {
+    plan,
+    steps: stepsOf(start, plan),
+    trainSample: sampleOf(task.rows),
+    trainRows: task.rows.length,
+    replayRows: old?.rows.length ?? 0,
+    droppedRows: task.dropped + (old?.dropped ?? 0),
+    fingerprints: {
+      train: await hashFile(train.file),
+      ...(replay && { replay: await hashFile(replay.file) }),
+    },
+    warnings,
+  };
+}
+
+function asRows(sequences: Sequence[], { recipe }: StartCommand, lane: number): Row[] {
+  if (!recipe.train.packing) return sequences.map(sequence => [sequence]);
+  return packRows(sequences, recipe.train.max_length, new RandomStream(recipe.train.seed, 'pack'), lane);
+}
+
+function stepsOf({ recipe }: StartCommand, plan: RowPlan): number {
+  const { max_steps, num_epochs } = recipe.train;
+  return max_steps ?? (num_epochs === undefined ? defaultSteps : plan.stepsOf(num_epochs));
+}
+
+/** The same rows in every run on these data, whatever its seed. */
+function sampleOf(rows: Row[]): Row[] {
+  return [...new RandomStream(0, 'draw').permutation(rows.length)].slice(0, klRows).map(i => rows[i]!);
+}
+
+const lengthsOf = ({ recipe }: StartCommand): SequenceOptions => ({
+  maxLength: recipe.train.max_length,
+  tooLong: recipe.train.too_long,
+});
+
+/** By the file itself, not its name: a link or a second path to it is the same file. */
+async function refuseReplayOfProbes(start: StartCommand): Promise<void> {
+  const { replay } = start.recipe.method;
+  const file = pathOf(start, replay!.data);
+  const same = async (a: string): Promise<string> => realpath(a).catch(() => a);
+  for (const [name, probe] of Object.entries(start.recipe.retain.probes)) {
+    if ((await same(pathOf(start, probe.file))) !== (await same(file))) continue;
+    throw new EngineError(
+      'replay-is-probe',
+      `method.replay.data is the probe file of ${name}: what judges must not be trained on`,
+      {
+        file,
+        remedy: 'Replay other texts of the same kind; keep the probe items held out.',
+      },
+    );
+  }
+}
