@@ -176,7 +176,7 @@ export type VariantName = (typeof variantNames)[number];
  */
 export interface ResolvedRecipe extends Omit<Recipe, 'name' | 'data' | 'retain' | 'train'> {
   name: string;
-  /** A variant's name, or a label such as `plain-lr/3` for an arm of a comparison. */
+  /** A variant's name, or a label such as `plain-third-rate` for an arm of a comparison. */
   variant: string;
   data: { train: string; eval: Record<string, string> };
   retain: { base: string; probes: Record<string, { file: string; budget?: Budget }>; prompts: string[] };

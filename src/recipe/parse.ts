@@ -1,0 +1,56 @@
+/**
+ * Recipe text to a checked recipe. Every complaint has its place in the text and says what to do. Knows no files: whether
+ * a path leads anywhere is found out by whoever starts a run.
+ */
+import { type Complaint, type KeyPath, type Problem, type Range, wholeText } from './problem.ts';
+import { crossFieldComplaints } from './rules.ts';
+import { type Recipe, recipeSchema } from './schema.ts';
+import { isRecord, schemaComplaints } from './schemaComplaints.ts';
+import { readYaml, type YamlText } from './yamlText.ts';
+
+export type { KeyPath, Problem, Range } from './problem.ts';
+
+export interface ParsedRecipe {
+  /** Null when there is an error; warnings leave it usable. */
+  recipe: Recipe | null;
+  /** In the order of the text. */
+  problems: Problem[];
+  /** Where a key stands (its value for `at: 'value'` and for list entries). Works for broken recipes too. */
+  rangeOf(path: KeyPath, at?: Complaint['at']): Range | undefined;
+}
+
+export function parseRecipe(text: string, file?: string): ParsedRecipe {
+  const yaml = readYaml(text);
+  const { rangeOf } = yaml;
+  if (yaml.problems.length > 0) return { recipe: null, problems: inOrder(yaml.problems), rangeOf };
+  if (!isRecord(yaml.value)) return { recipe: null, problems: [noRecipe(yaml.value, file)], rangeOf };
+  const { recipe, complaints } = checkRecipe(yaml.value);
+  const problems = inOrder(complaints.map(complaint => placed(complaint, yaml)));
+  return { recipe: problems.some(problem => problem.severity === 'error') ? null : recipe, problems, rangeOf };
+}
+
+/** Schema first; rules over several keys only when each key is right. */
+export function checkRecipe(value: unknown): { recipe: Recipe | null; complaints: Complaint[] } {
+  const parsed = recipeSchema.safeParse(value);
+  if (!parsed.success) return { recipe: null, complaints: schemaComplaints(parsed.error.issues, value) };
+  return { recipe: parsed.data, complaints: crossFieldComplaints(parsed.data) };
+}
+
+/** A missing key is shown at the section that lacks it, a key of a default at the nearest section that is written. */
+function placed({ at, ...complaint }: Complaint, yaml: YamlText): Problem {
+  for (let length = complaint.path.length; length > 0; length--) {
+    const range = yaml.rangeOf(complaint.path.slice(0, length), length === complaint.path.length ? at : 'key');
+    if (range) return { ...complaint, range };
+  }
+  return { ...complaint, range: wholeText };
+}
+
+function noRecipe(value: unknown, file?: string): Problem {
+  const isEmpty = value === null || value === undefined;
+  const message = `${file ?? 'The recipe'} ${isEmpty ? 'is empty' : 'is no recipe: it holds no keys'}`;
+  const remedy = 'Start with model: and data: (the command Holdfast: New Recipe writes a starter).';
+  return { severity: 'error', code: isEmpty ? 'empty' : 'wrong-type', message, remedy, path: [], range: wholeText };
+}
+
+const inOrder = (problems: Problem[]): Problem[] =>
+  problems.toSorted((a, b) => a.range.line - b.range.line || a.range.column - b.range.column);
