@@ -74,7 +74,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     step += 1;
     if (step === options.dieAtStep) return die(options);
     say(stepEvent(start, step, options));
-    if (checkpointAsked || step % start.recipe.checkpoint.every === 0) checkpoint(start, step);
+    if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) checkpoint(start, step);
     if (step % start.recipe.evaluate.every === 0 && step < steps) say(evaluation(start, step, false, options));
     await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
   }

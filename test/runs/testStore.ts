@@ -1,0 +1,133 @@
+/** A project in a temp folder, an engine whose trainer is the fake one, and a home of its own for every test file. */
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createRun } from '../../src/runs/createRun.ts';
+import { launchRunner } from '../../src/runs/launch.ts';
+import { chooseNode } from '../../src/runs/nodePath.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { isOver, type StatusOfRun, statusOf } from '../../src/runs/status.ts';
+import { findStore, type Store } from '../../src/runs/store.ts';
+import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
+import { bundle, fakeTrainer, fakeTrainerProgram } from '../protocol/fakeTrainerProgram.ts';
+
+const source = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+process.setMaxListeners(0);
+
+/** Removed when the test file's process ends. */
+export function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `holdfast-${name}-`));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+/** Sets HOLDFAST_HOME for this process and its children. */
+export function ownHome(): string {
+  const home = temporaryFolder('home');
+  process.env.HOLDFAST_HOME = home;
+  return home;
+}
+
+let engine: string | undefined;
+
+/** runner.cjs and cli.cjs as built from source; trainer.cjs is the fake one; a model folder that has the right names. */
+export function testEngine(): string {
+  if (engine) return engine;
+  engine = temporaryFolder('engine');
+  cpSync(bundle(source('src/runner/main.ts'), 'runner'), join(engine, 'runner.cjs'));
+  cpSync(bundle(source('src/cli/main.ts'), 'cli'), join(engine, 'cli.cjs'));
+  cpSync(fakeTrainerProgram(), join(engine, 'trainer.cjs'));
+  cpSync(source('package.json'), join(engine, 'package.json'));
+  mkdirSync(join(engine, 'models', 'holdfast-tiny'), { recursive: true });
+  writeFileSync(join(engine, 'models', 'holdfast-tiny', 'config.json'), '{}');
+  return engine;
+}
+
+export const recipeText = `model: holdfast-tiny
+data: { train: data/train.jsonl, eval: data/eval.jsonl }
+retain:
+  probes:
+    general: { file: data/general.txt, budget: { nats: 0.05 } }
+    arithmetic: { file: data/arithmetic.choice.jsonl, budget: { points: 3 } }
+  prompts: [ "2 + 2 =" ]
+method:
+  replay: { data: data/replay.txt }
+train: { max_steps: 20 }
+evaluate: { every: 10 }
+checkpoint: { every: 10 }
+`;
+
+export interface TestProject {
+  folder: string;
+  recipeFile: string;
+  store: Store;
+}
+
+export function testProject(text = recipeText): TestProject {
+  const folder = temporaryFolder('project');
+  mkdirSync(join(folder, 'data'));
+  for (const name of ['train.jsonl', 'eval.jsonl', 'general.txt', 'arithmetic.choice.jsonl', 'replay.txt']) {
+    writeFileSync(join(folder, 'data', name), `{"text": "${name}"}\n`);
+  }
+  const recipeFile = join(folder, 'test.tune.yaml');
+  writeFileSync(recipeFile, text);
+  return { folder, recipeFile, store: findStore(recipeFile) };
+}
+
+export async function queueRun(
+  project: TestProject,
+  trainer: FakeTrainerOptions = {},
+  more: Partial<Parameters<typeof createRun>[0]> = {},
+): Promise<RunFolder> {
+  return createRun({
+    recipeFile: project.recipeFile,
+    variant: 'plain',
+    engineFolder: testEngine(),
+    trainer: fakeTrainer(trainer),
+    node: await chooseNode(),
+    ...more,
+  });
+}
+
+/** Quick ones, so that a test of the stop ladder takes half a second. */
+export const quick = ['--grace-ms', '300', '--heartbeat-ms', '100', '--poll-ms', '20'];
+
+export async function launch(project: TestProject, more: string[] = []): Promise<{ pid: number }> {
+  return launchRunner({
+    store: project.store,
+    engineFolder: testEngine(),
+    node: await chooseNode(),
+    trusted: true,
+    runnerArguments: [...quick, ...more],
+  });
+}
+
+export async function startRun(
+  project: TestProject,
+  trainer: FakeTrainerOptions = {},
+  runnerArguments: string[] = [],
+): Promise<RunFolder> {
+  const run = await queueRun(project, trainer);
+  await launch(project, runnerArguments);
+  return run;
+}
+
+/** Waits for a state; fails with what was seen last after half a minute. */
+export async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    if (Date.now() > end) throw new Error(`never came: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}
+
+export function ended(run: RunFolder): Promise<StatusOfRun> {
+  return until(`the end of ${run.id}`, async () => {
+    const status = await statusOf(run);
+    return isOver(status.status) ? status : null;
+  });
+}
