@@ -1,9 +1,11 @@
 // Builds everything that ships: four Node programs, one page a panel, and the schema for completion.
-// usage: node esbuild.mjs [--watch] [--minify]
+// usage: node esbuild.mjs [--watch] [--minify] [--tests]    --tests adds what runs inside VS Code's extension host
+import { existsSync, readdirSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
 const watch = process.argv.includes('--watch');
 const minify = process.argv.includes('--minify');
+const tests = process.argv.includes('--tests');
 
 const shared = { bundle: true, minify, sourcemap: !minify, logLevel: 'warning', legalComments: 'none' };
 
@@ -39,6 +41,17 @@ const builds = [
     target: 'es2022',
   },
 ];
+
+if (tests) {
+  const folder = 'test/host';
+  const files = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.test.ts')) : [];
+  const entries = files.map(name => [`host/${name.replace(/\.ts$/, '')}`, `${folder}/${name}`]);
+  builds.push({
+    ...program('test/vscode/hostRunner.ts', 'hostRunner'),
+    entryPoints: Object.fromEntries([['hostRunner', 'test/vscode/hostRunner.ts'], ...entries]),
+    outdir: 'dist/test',
+  });
+}
 
 if (watch) {
   const contexts = await Promise.all(builds.map(build => esbuild.context(build)));

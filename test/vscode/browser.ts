@@ -1,0 +1,35 @@
+/** A browser without a window. Knows no VS Code. */
+import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
+
+const quiet = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // A page in the background must be as quick as one in front.
+  '--disable-renderer-backgrounding',
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+];
+
+/** `HOLDFAST_TEST_BROWSER` names an installed Chrome, Edge or Chromium; otherwise the one from the packages. */
+export async function openBrowser(): Promise<Browser> {
+  const given = process.env.HOLDFAST_TEST_BROWSER;
+  if (given) {
+    if (!existsSync(given)) throw new Error(`HOLDFAST_TEST_BROWSER names ${given}, which is not there`);
+    return chromium.launch({ executablePath: given, args: quiet, headless: true });
+  }
+  const { default: packaged } = await import('@sparticuz/chromium');
+  const executablePath = await packaged.executablePath();
+  const args = packaged.args.filter(arg => !/^--headless|single-process|no-zygote/.test(arg));
+  try {
+    return await chromium.launch({ executablePath, args: [...args, ...quiet], headless: true });
+  } catch (error) {
+    throw new Error('The browser did not start. On Debian and Ubuntu: apt-get install libnss3 libnspr4', {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Ends what a test started, also what went its own way: a detached runner is in no process group of ours, but carries our
+ * environment. Knows nothing of VS Code. Off Linux, where the environment of others cannot be read, finds nothing.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Name of the variable that marks every process of one test. Its value is the test's own folder. */
+export const markerName = 'HOLDFAST_TEST_MARKER';
+
+export interface MarkedProcess {
+  pid: number;
+  command: string;
+}
+
+/** Living processes whose environment holds this marker, this one left out. */
+export function markedProcesses(marker: string): MarkedProcess[] {
+  if (process.platform !== 'linux') return [];
+  const wanted = `${markerName}=${marker}`;
+  const found: MarkedProcess[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(wanted)) continue;
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
+      if (command) found.push({ pid, command });
+    } catch {
+      // Gone meanwhile, or not ours to read.
+    }
+  }
+  return found;
+}
+
+/** Asks, waits, then kills. Resolves once none is left. */
+export async function endMarked(marker: string, graceMs = 5000): Promise<void> {
+  signalAll(marker, 'SIGTERM');
+  const deadline = Date.now() + graceMs;
+  while (markedProcesses(marker).length > 0) {
+    if (Date.now() > deadline) signalAll(marker, 'SIGKILL');
+    if (Date.now() > deadline + 5000) throw new Error(`Processes of ${marker} do not end`);
+    await sleep(50);
+  }
+}
+
+export function signalAll(marker: string, signal: NodeJS.Signals): void {
+  for (const { pid } of markedProcesses(marker)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // Ended between the look and the signal.
+    }
+  }
+}
