@@ -84,6 +84,7 @@ function makePage(): RunPage {
       lanes.update(lanesOfRun(next), runExtras(next));
       const empty = next.catalogue.length === 0;
       charts.classList.toggle('is-empty', empty);
+      waiting.hidden = !empty;
       waiting.textContent = empty ? waitingText(next) : '';
     },
   };

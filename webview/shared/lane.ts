@@ -74,7 +74,7 @@ export class Lane {
   }
 
   get plotWidth(): number {
-    return Math.max(40, this.#plotBox.clientWidth - axisWidth - 8);
+    return Math.max(40, this.#plotBox.clientWidth - axisWidth - 14);
   }
 
   get asTable(): boolean {
@@ -203,7 +203,7 @@ export class Lane {
       {
         width,
         height: this.#height,
-        padding: [6, 8, this.#withSteps ? 0 : 4, 0],
+        padding: [6, 14, this.#withSteps ? 0 : 4, 0],
         legend: { show: false },
         scales: { x: { time: false, auto: false }, y: { auto: false } },
         axes: [
@@ -280,7 +280,7 @@ export class Lane {
   }
 
   #ticks(plot: uPlot, low: number, high: number): number[] {
-    const most = Math.max(2, Math.floor(plot.bbox.height / uPlot.pxRatio / 24));
+    const most = Math.max(2, Math.floor(plot.bbox.height / uPlot.pxRatio / (this.#height > 100 ? 24 : 17)));
     if (this.#context.log() && canBeLog(this.spec)) return logTicks(low, high, most);
     return linearTicks(low, high, most);
   }
@@ -334,12 +334,14 @@ export class Lane {
     );
     swatch.style.stroke = style.colour;
     const value = h('span', { class: 'value' }, '–');
+    const only = this.spec.series.length === 1;
     const item = h(
       'button',
       { class: 'legend-item', type: 'button', 'aria-pressed': 'true', title: t('Show or hide {0}', series.label) },
       swatch,
-      h('span', { class: 'name' }, series.label),
-      series.replayed && h('span', { class: 'replayed', title: replayedHelp() }, t('replayed')),
+      h('span', { class: only ? 'hidden-text' : 'name' }, series.label),
+      series.replayed && h('span', { class: 'replayed-sign', title: replayedHelp() }, '↻'),
+      series.replayed && h('span', { class: 'hidden-text' }, t('replayed')),
       value,
     );
     on(item, 'click', () => this.#context.toggle(series.name));

@@ -50,7 +50,7 @@ export function paintLine(frame: Frame, data: SeriesData, look: Look, quiet: boo
     strokeValues(frame, data.steps, data.smoothed(window), first, end);
   }
   ctx.setLineDash([]);
-  paintDots(frame, data, look, first, end);
+  paintDots(frame, data, window > 0 ? data.smoothed(window) : data.last, look, first, end);
   paintNotFinite(frame, data, first, end);
 }
 
@@ -61,7 +61,7 @@ export function paintIntervals(frame: Frame, intervals: Interval[], look: Look):
   const { ctx, ratio } = frame;
   ctx.fillStyle = look.colour;
   ctx.strokeStyle = look.colour;
-  ctx.globalAlpha = frame.theme.highContrast ? 0.3 : 0.16;
+  ctx.globalAlpha = frame.theme.highContrast ? 0.25 : 0.12;
   ctx.beginPath();
   for (const { step, low } of seen) ctx.lineTo(x(frame, step), y(frame, low));
   for (const { step, high } of seen.toReversed()) ctx.lineTo(x(frame, step), y(frame, high));
@@ -181,13 +181,20 @@ function strokeValues(frame: Frame, steps: number[], values: (number | null)[], 
 }
 
 /** Few points are shown as points; of many, only the newest. */
-function paintDots(frame: Frame, data: SeriesData, look: Look, first: number, end: number): void {
+function paintDots(
+  frame: Frame,
+  data: SeriesData,
+  values: (number | null)[],
+  look: Look,
+  first: number,
+  end: number,
+): void {
   const { ctx, ratio } = frame;
   const sparse = end - first <= frame.width / ratio / 14;
   ctx.fillStyle = look.colour;
   ctx.beginPath();
   for (let i = sparse ? first : data.length - 1; i < end; i++) {
-    const value = drawn(frame, data.last[i]);
+    const value = drawn(frame, values[i]);
     if (value === null || data.steps[i]! > frame.to || data.steps[i]! < frame.from) continue;
     const px = x(frame, data.steps[i]!);
     const py = frame.top + ((frame.high - value) * frame.height) / (frame.high - frame.low);
