@@ -30,6 +30,8 @@ export const accuracySchema = z.object({
   drop: z.number(),
   low: z.number(),
   high: z.number(),
+  /** How the interval was made. */
+  method: z.string().optional(),
   /** Items that flipped right→wrong and wrong→right. */
   lost: z.number().int(),
   gained: z.number().int(),

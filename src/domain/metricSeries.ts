@@ -1,0 +1,138 @@
+/**
+ * One metric over steps: appended while a run lives, cut into buckets for a chart. Holds every point in typed arrays;
+ * values that were not finite are gaps, and counted. Knows no run and no chart.
+ */
+import type { Buckets, NewPoints } from '../protocol/panel.ts';
+
+export type SeriesBuckets = Pick<Buckets, 'steps' | 'min' | 'max' | 'last'>;
+
+export class MetricSeries {
+  #steps = new Float64Array(64);
+  #values = new Float64Array(64);
+  #length = 0;
+  #nonFinite = 0;
+  #version = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Points without a finite value. */
+  get nonFinite(): number {
+    return this.#nonFinite;
+  }
+
+  /** Changes when points that were there before are no longer what they were: cursors of readers are void then. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get lastStep(): number | null {
+    return this.#length > 0 ? this.#steps[this.#length - 1]! : null;
+  }
+
+  /** The newest finite value. */
+  get last(): number | null {
+    for (let i = this.#length - 1; i >= 0; i--) if (Number.isFinite(this.#values[i])) return this.#values[i]!;
+    return null;
+  }
+
+  get first(): number | null {
+    for (let i = 0; i < this.#length; i++) if (Number.isFinite(this.#values[i])) return this.#values[i]!;
+    return null;
+  }
+
+  /** A step that is there already gets the new value; one before it throws away what came after. */
+  append(step: number, value: number | null): void {
+    if (this.#length > 0 && step <= this.#steps[this.#length - 1]!) this.#cut(this.#indexOf(step));
+    if (this.#length === this.#steps.length) this.#grow();
+    const kept = value ?? Number.NaN;
+    if (!Number.isFinite(kept)) this.#nonFinite += 1;
+    this.#steps[this.#length] = step;
+    this.#values[this.#length] = Number.isFinite(kept) ? kept : Number.NaN;
+    this.#length += 1;
+  }
+
+  /** Forgets every point after `step`. */
+  truncateAfter(step: number): void {
+    this.#cut(this.#indexOf(step, 'after'));
+  }
+
+  /** Points from the `cursor`-th on. */
+  since(cursor: number): Pick<NewPoints, 'steps' | 'values'> {
+    const from = Math.min(Math.max(cursor, 0), this.#length);
+    return {
+      steps: Array.from(this.#steps.subarray(from, this.#length)),
+      values: Array.from(this.#values.subarray(from, this.#length), finiteOrNull),
+    };
+  }
+
+  /**
+   * Lowest, highest and last value of each of `columns` equal parts of [from, to]; parts without points are left out.
+   * The point before and the one after are added, so that a line can enter and leave the picture.
+   */
+  buckets(from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY, columns = 1000): SeriesBuckets {
+    const buckets: SeriesBuckets = { steps: [], min: [], max: [], last: [] };
+    const start = Math.max(0, this.#indexOf(from) - 1);
+    const end = Math.min(this.#length, this.#indexOf(to, 'after') + 1);
+    if (start >= end) return buckets;
+    const [first, lastOne] = [Math.max(from, this.#steps[start]!), Math.min(to, this.#steps[end - 1]!)];
+    const isSparse = end - start <= columns;
+    const perStep = columns / Math.max(lastOne - first, 1e-9);
+    let column = Number.NaN;
+    for (let i = start; i < end; i++) {
+      const step = this.#steps[i]!;
+      const inside =
+        step < first ? -1 : step > lastOne ? columns : Math.min(Math.floor((step - first) * perStep), columns - 1);
+      const place = isSparse ? i : inside;
+      if (place !== column) open(buckets, step);
+      column = place;
+      take(buckets, this.#values[i]!);
+    }
+    return buckets;
+  }
+
+  /** The first point at (or, with `after`, beyond) `step`. */
+  #indexOf(step: number, side: 'at' | 'after' = 'at'): number {
+    let [low, high] = [0, this.#length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const isBefore = side === 'at' ? this.#steps[middle]! < step : this.#steps[middle]! <= step;
+      if (isBefore) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #cut(length: number): void {
+    if (length >= this.#length) return;
+    for (let i = length; i < this.#length; i++) if (!Number.isFinite(this.#values[i])) this.#nonFinite -= 1;
+    this.#length = length;
+    this.#version += 1;
+  }
+
+  #grow(): void {
+    const [steps, values] = [this.#steps, this.#values];
+    this.#steps = new Float64Array(steps.length * 2);
+    this.#values = new Float64Array(values.length * 2);
+    this.#steps.set(steps);
+    this.#values.set(values);
+  }
+}
+
+const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+function open(buckets: SeriesBuckets, step: number): void {
+  buckets.steps.push(step);
+  buckets.min.push(null);
+  buckets.max.push(null);
+  buckets.last.push(null);
+}
+
+function take({ min, max, last }: SeriesBuckets, value: number): void {
+  if (!Number.isFinite(value)) return;
+  const i = min.length - 1;
+  if (min[i] === null || value < min[i]!) min[i] = value;
+  if (max[i] === null || value > max[i]!) max[i] = value;
+  last[i] = value;
+}
