@@ -174,7 +174,7 @@ class JournalReader {
     for (;;) {
       const { bytesRead } = await this.#handle.read(this.#buffer, 0, this.#buffer.length, this.#readAt);
       if (bytesRead === 0) {
-        await this.#noticeCut();
+        this.#forgetTornLine();
         return null;
       }
       this.#readAt += bytesRead;
@@ -207,10 +207,8 @@ class JournalReader {
     else this.#damage.unknown += 1;
   }
 
-  /** A recovery has cut the torn line we hold: read it again from its start. */
-  async #noticeCut(): Promise<void> {
-    if (this.#splitter.pending === 0 || !this.#handle) return;
-    if ((await this.#handle.stat()).size >= this.#readAt) return;
+  /** A line that is not whole yet is read again from its start: a recovery may cut it and write another in its place. */
+  #forgetTornLine(): void {
     this.#splitter.end();
     this.#readAt = this.#nextByte;
   }

@@ -121,7 +121,8 @@ test('a stop saves: the run ends as stopped with a checkpoint and a final evalua
 });
 
 test('a trainer that ignores the stop and SIGTERM is killed at the end of the ladder', async () => {
-  const run = await startRun(testProject(), { steps: 100_000, rate: 100, ignoresStop: true, ignoresSignals: true });
+  const stubborn = { steps: 100_000, rate: 100, ignoresStop: true, ignoresSignals: true };
+  const run = await startRun(testProject(), stubborn, ['--grace-ms', '200']);
   await reachedStep(run, 2);
   await sendControl(run, 'stop');
   const { status, exit } = await ended(run);
@@ -129,7 +130,7 @@ test('a trainer that ignores the stop and SIGTERM is killed at the end of the la
 });
 
 test('a second stop does not wait for the saving', async () => {
-  const run = await startRun(testProject(), { steps: 100_000, rate: 100, saveMs: 600_000 }, ['--grace-ms', '1000']);
+  const run = await startRun(testProject(), { steps: 100_000, rate: 100, saveMs: 600_000 });
   await reachedStep(run, 2);
   await sendControl(run, 'stop');
   await sendControl(run, 'stop');
@@ -233,7 +234,7 @@ test('a new runner ends the trainer that a killed runner left behind before it s
   process.kill(trainer!.identity.pid, 'SIGSTOP');
   process.kill(runner.identity.pid, 'SIGKILL');
   await until('the runner is gone', async () => (await isAlive(runner.identity)) === 'gone');
-  const second = await startRun(project, { steps: 2 });
+  const second = await startRun(project, { steps: 2 }, ['--grace-ms', '200']);
   assert.equal((await ended(second)).status, 'finished');
   assert.deepEqual(await findMarked(trainer!.marker), []);
 });

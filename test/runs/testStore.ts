@@ -91,8 +91,8 @@ export async function queueRun(
   });
 }
 
-/** Quick ones, so that a test of the stop ladder takes half a second. */
-export const quick = ['--grace-ms', '300', '--heartbeat-ms', '100', '--poll-ms', '20'];
+/** Looks often; the grace of the stop ladder stays long, since a busy machine is no stubborn trainer. */
+export const quick = ['--grace-ms', '10000', '--heartbeat-ms', '100', '--poll-ms', '20'];
 
 export async function launch(project: TestProject, more: string[] = []): Promise<{ pid: number }> {
   return launchRunner({
