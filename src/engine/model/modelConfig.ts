@@ -51,7 +51,7 @@ const schema = z.object({
   sliding_window: z.number().nullish(),
   tie_word_embeddings: z.boolean().default(false),
   initializer_range: z.number().nonnegative().default(0.02),
-  quantization_config: z.unknown(),
+  quantization_config: z.unknown().optional(),
 });
 
 const architectures = ['LlamaForCausalLM', 'MistralForCausalLM'];

@@ -16,7 +16,7 @@ export interface StepMetrics {
   replayLoss?: number;
   /** What was minimised. */
   objective: number;
-  /** Each method's own terms, by name: `penalty.kl`. */
+  /** Each method's own terms by name, without their weight: `penalty.kl` in nats per regularized token. */
   penalties: Record<string, number>;
   /** Global norm before clipping. */
   gradientNorm: number;
@@ -29,6 +29,8 @@ export interface TuningModel {
   readonly vocabularySize: number;
   readonly maxPositions: number;
   readonly runtime: { name: string; provider: string; reason: string };
+  /** Where the regularizer's base comes from, and why; absent without a regularizer. */
+  readonly teacher?: { teacher: 'copy' | 'swap'; reason: string };
   /** Weights, optimizer slots, accumulators, method tensors, counters: a checkpoint is its dump, resume its load. */
   readonly state: StateStore;
   /** Accumulates the micro-batches, clips, updates. Losses are divided by the step's own token counts. */

@@ -25,6 +25,8 @@ const dumped: ReadonlySet<StateKind> = new Set(['weight', 'slot']);
 export class StateStore {
   /** Written with a dump, replaced by a load. */
   counters: Counters = {};
+  /** Updates made so far: the optimizer's bias corrections depend on it. Dumped with the counters. */
+  optimizerStep = 0;
   readonly #runtime: Runtime;
   readonly #entries = new Map<string, StateEntry>();
 
@@ -75,7 +77,11 @@ export class StateStore {
   /** Writes a checkpoint folder: all or nothing, every file with its sha256. The folder must not exist yet. */
   async dump(folder: string): Promise<{ bytes: number }> {
     const entries = this.entries().filter(entry => dumped.has(entry.kind));
-    return writeCheckpoint(folder, { tensors: entries, read: name => this.read(name), counters: this.counters });
+    return writeCheckpoint(folder, {
+      tensors: entries,
+      read: name => this.read(name),
+      counters: { ...this.counters, optimizerStep: this.optimizerStep },
+    });
   }
 
   /** Verifies the folder first; refuses one that does not hold exactly this store's tensors. */
@@ -105,6 +111,8 @@ export class StateStore {
       );
     }
     for (const { name } of expected) await this.write(name, tensors.get(name)!.values);
-    this.counters = counters;
+    const { optimizerStep, ...others } = counters;
+    this.optimizerStep = Number(optimizerStep ?? 0);
+    this.counters = others;
   }
 }

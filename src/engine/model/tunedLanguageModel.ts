@@ -1,0 +1,279 @@
+/**
+ * A decoder whose weights live in a state store and are tuned by programs: the one implementation of TuningModel.
+ * Compiles a program when a batch of a new shape comes, and keeps it.
+ */
+import type { Batch } from '../batch.ts';
+import { ignoredLabel } from '../batch.ts';
+import { EngineError } from '../engineError.ts';
+import { type Graph, type Shape, size } from '../graph/graph.ts';
+import { loraA, loraB, mergedWeight } from '../methods/lora.ts';
+import { penaltyFactor, type RegularizeSettings, regularizedMask, type TeacherChoice } from '../methods/regularize.ts';
+import type { Program, Runtime, ScalarValues } from '../runtime/runtime.ts';
+import type { StateStore } from '../state/stateStore.ts';
+import { roundTo } from '../weights/float.ts';
+import { type AdamSettings, adamScalars } from './adamw.ts';
+import { checkBatch, countTokens, passValues, type StepCounts, trainingValues } from './batchValues.ts';
+import type { BatchShape } from './decoder.ts';
+import type { ModelConfig } from './modelConfig.ts';
+import { accumulator, mergedName, Programs, programKey, type Term } from './programs.ts';
+import { type ModelWriter, writeAdapter, writeModel } from './saveModel.ts';
+import type { StepMetrics, TuningModel, WeightsName } from './tuningModel.ts';
+import type { TuningPlan } from './tuningPlan.ts';
+
+export interface TunedLanguageModelParts {
+  config: ModelConfig;
+  runtime: Runtime;
+  /** Holds every tensor of the model, of the adapter and of the optimizer. */
+  state: StateStore;
+  /** Shapes of the model's own tensors. */
+  shapes: ReadonlyMap<string, Shape>;
+  plan: TuningPlan;
+  separateBase: ReadonlySet<string>;
+  /** False for a model from random weights, which has nothing to be compared with. */
+  hasBase: boolean;
+  adam: AdamSettings;
+  regularize?: RegularizeSettings;
+  /** Where the regularizer's base comes from, and why. */
+  teacher?: TeacherChoice;
+  writer: ModelWriter;
+  /** An adapter is written merged into the model. */
+  mergesAdapter: boolean;
+}
+
+export class TunedLanguageModel implements TuningModel {
+  readonly parameters: number;
+  readonly trainedParameters: number;
+  readonly trainedNames: string[];
+  readonly vocabularySize: number;
+  readonly maxPositions: number;
+  readonly runtime: { name: string; provider: string; reason: string };
+  readonly teacher: TeacherChoice | undefined;
+  readonly state: StateStore;
+  readonly #parts: TunedLanguageModelParts;
+  readonly #compiled = new Map<string, Promise<Program>>();
+  #programs: Programs;
+  #isSettled = false;
+
+  constructor(parts: TunedLanguageModelParts) {
+    const { config, plan, runtime, shapes, state } = parts;
+    this.#parts = parts;
+    this.state = state;
+    this.teacher = parts.teacher;
+    this.parameters = [...shapes.values()].reduce((sum, shape) => sum + size(shape), 0);
+    this.trainedNames = [...plan.trained];
+    this.trainedParameters = plan.trained.reduce((sum, name) => sum + size(state.get(name).shape), 0);
+    this.vocabularySize = config.vocabularySize;
+    this.maxPositions = config.maxPositions;
+    this.runtime = { name: runtime.name, provider: runtime.provider, reason: runtime.reason };
+    this.#programs = new Programs(this.#programSettings());
+  }
+
+  async step(microBatches: Batch[], { learningRate }: { learningRate: number }): Promise<StepMetrics> {
+    if (this.#isSettled) throw new EngineError('state', 'The weights are rounded as saved: no step can follow');
+    const counts = this.#count(microBatches);
+    const scalars = adamScalars(this.state.optimizerStep + 1, learningRate, this.#parts.adam);
+    const sums = new LossSums(this.#parts.regularize);
+    let gradientNorm: number;
+    if (microBatches.length === 1) {
+      const [batch] = microBatches as [Batch];
+      const program = await this.#program(programKey('step', batch), () => this.#programs.step(batch));
+      const outputs = await this.#run(program, trainingValues(batch, counts, this.#parts.regularize), scalars);
+      sums.add(batch, outputs);
+      gradientNorm = outputs.gradientNorm![0]!;
+    } else {
+      await this.#accumulate(microBatches, counts, 'objective', sums);
+      const update = await this.#program('update', () => this.#programs.update());
+      gradientNorm = (await this.#run(update, {}, scalars)).gradientNorm![0]!;
+    }
+    this.state.optimizerStep += 1;
+    return { ...sums.means(counts), gradientNorm };
+  }
+
+  async probe(microBatches: Batch[]): Promise<StepMetrics & { penaltyGradientNorm: number }> {
+    const counts = this.#count(microBatches);
+    const sums = new LossSums(this.#parts.regularize);
+    const gradientNorm = await this.#gradientNorm(microBatches, counts, 'objective', sums);
+    const penaltyGradientNorm = this.#parts.regularize
+      ? await this.#gradientNorm(microBatches, counts, 'penalty', new LossSums(this.#parts.regularize))
+      : 0;
+    return { ...sums.means(counts), gradientNorm, penaltyGradientNorm };
+  }
+
+  async score(batch: Batch, weights: WeightsName): Promise<Float32Array> {
+    const outputs = await this.#pass(`score-${weights}`, batch, weights, shape => this.#programs.score(shape, weights));
+    return whereLabelled(batch, outputs.crossEntropy!);
+  }
+
+  async divergence(batch: Batch): Promise<Float32Array> {
+    const outputs = await this.#pass('divergence', batch, 'base', shape => this.#programs.divergence(shape));
+    return whereLabelled(batch, outputs.divergence!);
+  }
+
+  async logits(batch: Batch, weights: WeightsName): Promise<Float32Array> {
+    const outputs = await this.#pass(`logits-${weights}`, batch, weights, shape =>
+      this.#programs.logits(shape, weights),
+    );
+    return outputs.logits!;
+  }
+
+  read(name: string): Promise<Float32Array> {
+    return this.state.read(name);
+  }
+
+  async save(folder: string, info: Record<string, unknown>): Promise<{ bytes: number }> {
+    const { plan, writer, mergesAdapter } = this.#parts;
+    if (plan.adapter && !mergesAdapter) {
+      return writeAdapter(folder, writer, { adapter: plan.adapter, info, read: name => this.state.read(name) });
+    }
+    return writeModel(folder, writer, { info, read: name => this.#resultingWeight(name) });
+  }
+
+  async useSavedPrecision(): Promise<void> {
+    if (this.#isSettled) return;
+    const { plan, writer, mergesAdapter, state } = { ...this.#parts, state: this.state };
+    if (plan.adapter && mergesAdapter) {
+      for (const module of plan.adapter.modules) {
+        const name = `${module}.weight`;
+        const merged = await this.#resultingWeight(name);
+        state.add(mergedName(name), 'frozen', state.get(name).shape, roundTo(merged, writer.dtypeOf(name)));
+      }
+    } else {
+      for (const name of plan.trained) await state.write(name, roundTo(await state.read(name), writer.dtypeOf(name)));
+    }
+    this.#isSettled = true;
+    await this.#closePrograms();
+    this.#programs = new Programs(this.#programSettings());
+  }
+
+  async close(): Promise<void> {
+    await this.#closePrograms();
+    for (const { name } of this.state.entries()) this.state.remove(name);
+    await this.#parts.runtime.close();
+  }
+
+  /** A tensor of the tuned model, with the adapter merged in where there is one. */
+  async #resultingWeight(name: string): Promise<Float32Array> {
+    if (this.state.has(mergedName(name))) return this.state.read(mergedName(name));
+    const { adapter } = this.#parts.plan;
+    const weight = await this.state.read(name);
+    const module = name.replace(/\.weight$/, '');
+    if (!adapter?.modules.includes(module)) return weight;
+    const [a, b] = [await this.state.read(loraA(module)), await this.state.read(loraB(module))];
+    return mergedWeight(weight, a, b, this.state.get(name).shape, adapter);
+  }
+
+  async #gradientNorm(batches: Batch[], counts: StepCounts, term: Term, sums: LossSums): Promise<number> {
+    await this.#accumulate(batches, counts, term, sums);
+    const norm = await this.#program('norm', () => this.#programs.norm());
+    return (await this.#run(norm, {}, {})).gradientNorm![0]!;
+  }
+
+  async #accumulate(batches: Batch[], counts: StepCounts, term: Term, sums: LossSums): Promise<void> {
+    for (const name of this.trainedNames) {
+      const { shape } = this.state.get(name);
+      if (!this.state.has(accumulator(name))) {
+        this.state.add(accumulator(name), 'accumulator', shape, new Float32Array(size(shape)));
+      }
+    }
+    for (const [i, batch] of batches.entries()) {
+      const program = await this.#program(programKey(term, batch), () => this.#programs.gradient(batch, term));
+      const values = trainingValues(batch, counts, this.#parts.regularize);
+      sums.add(batch, await this.#run(program, values, { carry: i === 0 ? 0 : 1 }));
+    }
+  }
+
+  async #pass(kind: string, batch: Batch, weights: WeightsName, build: (shape: BatchShape) => Graph) {
+    if (weights === 'base' && !this.#parts.hasBase) {
+      throw new EngineError('no-base', 'A model from random weights has no base to compare with');
+    }
+    checkBatch(batch, this.#parts.config);
+    const program = await this.#program(programKey(kind, batch), () => build(batch));
+    return this.#run(program, passValues(batch), {});
+  }
+
+  #count(batches: Batch[]): StepCounts {
+    for (const batch of batches) checkBatch(batch, this.#parts.config);
+    const counts = countTokens(batches, this.#parts.regularize);
+    if (counts.targets === 0) {
+      throw new EngineError('no-targets', 'None of the rows of this step has a token to learn from', {
+        remedy: 'Look at the loss mask with Check: max_length may cut the answers away.',
+      });
+    }
+    return counts;
+  }
+
+  #run(program: Program, values: Parameters<Program['run']>[1], scalars: ScalarValues) {
+    return program.run(name => this.state.get(name).tensor, values, scalars);
+  }
+
+  #program(key: string, build: () => Graph): Promise<Program> {
+    const known = this.#compiled.get(key);
+    if (known) return known;
+    const program = this.#parts.runtime.compile(build());
+    this.#compiled.set(key, program);
+    return program;
+  }
+
+  async #closePrograms(): Promise<void> {
+    const programs = await Promise.all(this.#compiled.values());
+    this.#compiled.clear();
+    for (const program of programs) await program.close();
+  }
+
+  #programSettings() {
+    const { config, plan, separateBase, adam, regularize } = this.#parts;
+    return {
+      config,
+      plan,
+      separateBase,
+      adam,
+      regularize,
+      isMerged: (name: string) => this.state.has(mergedName(name)),
+      shapeOf: (name: string) => this.state.get(name).shape,
+    };
+  }
+}
+
+/** The step's losses, summed on the host in f64 in the order of the tokens. */
+class LossSums {
+  readonly #regularize: RegularizeSettings | undefined;
+  #task = { sum: 0, tokens: 0 };
+  #replay = { sum: 0, tokens: 0 };
+  #divergence = 0;
+  #hasReplay = false;
+
+  constructor(regularize: RegularizeSettings | undefined) {
+    this.#regularize = regularize;
+  }
+
+  add(batch: Batch, outputs: Record<string, Float32Array>): void {
+    const { crossEntropy, divergence } = outputs;
+    for (const [i, label] of batch.labels.entries()) {
+      const isReplay = batch.kinds[Math.floor(i / batch.length)] === 1;
+      this.#hasReplay ||= isReplay;
+      if (label === ignoredLabel) continue;
+      const kind = isReplay ? this.#replay : this.#task;
+      kind.sum += crossEntropy![i]!;
+      kind.tokens += 1;
+    }
+    if (this.#regularize && divergence) {
+      const mask = regularizedMask(batch, this.#regularize);
+      for (const [i, bit] of mask.entries()) if (bit) this.#divergence += divergence[i]!;
+    }
+  }
+
+  means(counts: StepCounts): Omit<StepMetrics, 'gradientNorm'> {
+    const [task, replay] = [this.#task, this.#replay];
+    const crossEntropy = (task.sum + replay.sum) / counts.targets;
+    const divergence = counts.regularized > 0 ? this.#divergence / counts.regularized : 0;
+    return {
+      loss: task.sum / task.tokens,
+      ...(this.#hasReplay ? { replayLoss: replay.sum / replay.tokens } : {}),
+      objective: crossEntropy + (this.#regularize ? penaltyFactor(this.#regularize) * divergence : 0),
+      penalties: this.#regularize ? { 'penalty.kl': divergence } : {},
+    };
+  }
+}
+
+const whereLabelled = (batch: Batch, values: Float32Array): Float32Array =>
+  values.map((value, i) => (batch.labels[i] === ignoredLabel ? 0 : value));
