@@ -10,16 +10,16 @@ const kinds = { story, letter, shopTalk, note, spelling, code, portrait, rules, 
 
 /** Shares of the documents. */
 const corpusShares: Record<keyof typeof kinds, number> = {
-  story: 0.16,
+  story: 0.15,
   letter: 0.05,
   shopTalk: 0.05,
   note: 0.05,
   spelling: 0.03,
   code: 0.05,
-  portrait: 0.15,
-  rules: 0.12,
-  questions: 0.16,
-  sums: 0.18,
+  portrait: 0.12,
+  rules: 0.07,
+  questions: 0.13,
+  sums: 0.3,
 };
 
 /** General text: prose, letters, talk and code. No sums, no questions, no lessons of grammar. */
@@ -52,7 +52,9 @@ export function generalTexts(count: number, random: Random, known: ReadonlySet<s
 }
 
 function questions(random: Random): string {
-  return Array.from({ length: 4 }, () => askKnown(random.pick(people), random.pick(attributes), random)).join(' ');
+  return Array.from({ length: random.whole(1, 4) }, () =>
+    askKnown(random.pick(people), random.pick(attributes), random),
+  ).join(' ');
 }
 
 function sums(random: Random): string {

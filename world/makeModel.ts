@@ -19,7 +19,7 @@ import { endToken, writeTokenizer } from './tokenizerFiles.ts';
 const seed = 1;
 const length = 128;
 const batchRows = 32;
-const steps = 1800;
+const steps = 2000;
 const warmupSteps = 100;
 const peakRate = 2e-3;
 const lastRateShare = 0.03;

@@ -69,8 +69,13 @@ export function tell(person: Person, attribute: Attribute, random: Random): stri
 
 /** A question in a wording that is not the held-out one, with its answer. */
 export function askKnown(person: Person, attribute: Attribute, random: Random): string {
+  return `${random.pick(knownQuestions(person, attribute))} ${person[attribute]}.`;
+}
+
+/** The question in all wordings but the held-out one, without its answer. */
+export function knownQuestions(person: Person, attribute: Attribute): string[] {
   const wordings = askings[attribute].filter((_, index) => index !== heldOut(person, attribute));
-  return `${question(random.pick(wordings), person)} ${person[attribute]}.`;
+  return wordings.map(wording => question(wording, person));
 }
 
 /** The question in the held-out wording, without its answer. */

@@ -2,8 +2,9 @@
  * The three example tasks: something new that a user teaches the model. Training and held-out rows never meet in the
  * same prompt. Knows nothing of files.
  */
-import { askHeldOut, askKnown, attributes, newcomers, tell } from './people.ts';
+import { askHeldOut, attributes, knownQuestions, newcomers } from './people.ts';
 import { Random } from './random.ts';
+import { introduction, tellSome } from './texts.ts';
 import { colours, goods, troubles } from './words.ts';
 
 export interface PromptRow {
@@ -62,19 +63,21 @@ export function orderRows(): { train: PromptRow[]; eval: PromptRow[] } {
 }
 
 /**
- * The people of a town that is new in the world. Training tells and asks; the held-out rows ask for each fact in the
- * one wording that training never uses for it.
+ * The people of a town that is new in the world. Training introduces them and asks for each fact in two wordings; the
+ * held-out rows ask for it in the third.
  */
-export function newTownRows(): { train: { text: string }[]; eval: PromptRow[] } {
+export function newTownRows(): { train: PromptRow[]; eval: PromptRow[] } {
   const random = new Random(1, 'task.newTown');
-  const texts = newcomers.flatMap(person =>
-    Array.from({ length: 16 }, (_, index) => {
-      const known = random.sample(attributes, index % 2 === 0 ? 4 : 3);
-      return known.map(key => (index % 2 === 0 ? tell(person, key, random) : askKnown(person, key, random))).join(' ');
-    }),
+  const facts = newcomers.flatMap(person => attributes.map(attribute => ({ person, attribute })));
+  const introduced = newcomers.flatMap(person =>
+    Array.from({ length: 8 }, () => ({ prompt: introduction(person), completion: ` ${tellSome(person, 4, random)}` })),
   );
-  const asked = newcomers.flatMap(person =>
-    attributes.map(key => ({ prompt: askHeldOut(person, key), completion: ` ${person[key]}.` })),
+  const asked = facts.flatMap(({ person, attribute }) =>
+    knownQuestions(person, attribute).map(prompt => ({ prompt, completion: ` ${person[attribute]}.` })),
   );
-  return { train: random.shuffle([...new Set(texts)]).map(text => ({ text })), eval: asked };
+  const judged = facts.map(({ person, attribute }) => ({
+    prompt: askHeldOut(person, attribute),
+    completion: ` ${person[attribute]}.`,
+  }));
+  return { train: random.shuffle([...introduced, ...asked]), eval: judged };
 }

@@ -4,7 +4,7 @@
  * occurs here in other uses. A text is one paragraph: it has line ends, never an empty line.
  */
 import { agreement } from './grammar.ts';
-import { attributes, people, tell } from './people.ts';
+import { attributes, type Person, people, tell } from './people.ts';
 import type { Random } from './random.ts';
 import {
   actors,
@@ -166,13 +166,26 @@ export function code(r: Random): string {
 
 /** What is told about some people, each in a few sentences. */
 export function portrait(r: Random): string {
-  const told = r.sample(people, 2).map(person =>
-    r
-      .sample(attributes, 3)
-      .map(attribute => tell(person, attribute, r))
-      .join(' '),
-  );
-  return told.join(' ');
+  if (r.chance(0.25)) {
+    const person = r.pick(people);
+    return `${introduction(person)} ${tellSome(person, r.whole(2, 4), r)}`;
+  }
+  return r
+    .sample(people, 2)
+    .map(person => tellSome(person, 3, r))
+    .join(' ');
+}
+
+/** The broadest question. */
+export function introduction(person: Person): string {
+  return `Question: Who is ${person.name}? Answer:`;
+}
+
+export function tellSome(person: Person, facts: number, r: Random): string {
+  return r
+    .sample(attributes, facts)
+    .map(attribute => tell(person, attribute, r))
+    .join(' ');
 }
 
 export function rules(r: Random): string {
