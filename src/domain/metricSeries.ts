@@ -11,6 +11,7 @@ export class MetricSeries {
   #values = new Float64Array(64);
   #length = 0;
   #nonFinite = 0;
+  #total = 0;
   #version = 0;
 
   get length(): number {
@@ -20,6 +21,11 @@ export class MetricSeries {
   /** Points without a finite value. */
   get nonFinite(): number {
     return this.#nonFinite;
+  }
+
+  /** Sum of the finite values. */
+  get total(): number {
+    return this.#total;
   }
 
   /** Changes when points that were there before are no longer what they were: cursors of readers are void then. */
@@ -47,7 +53,8 @@ export class MetricSeries {
     if (this.#length > 0 && step <= this.#steps[this.#length - 1]!) this.#cut(this.#indexOf(step));
     if (this.#length === this.#steps.length) this.#grow();
     const kept = value ?? Number.NaN;
-    if (!Number.isFinite(kept)) this.#nonFinite += 1;
+    if (Number.isFinite(kept)) this.#total += kept;
+    else this.#nonFinite += 1;
     this.#steps[this.#length] = step;
     this.#values[this.#length] = Number.isFinite(kept) ? kept : Number.NaN;
     this.#length += 1;
@@ -106,7 +113,10 @@ export class MetricSeries {
 
   #cut(length: number): void {
     if (length >= this.#length) return;
-    for (let i = length; i < this.#length; i++) if (!Number.isFinite(this.#values[i])) this.#nonFinite -= 1;
+    for (let i = length; i < this.#length; i++) {
+      if (Number.isFinite(this.#values[i])) this.#total -= this.#values[i]!;
+      else this.#nonFinite -= 1;
+    }
     this.#length = length;
     this.#version += 1;
   }

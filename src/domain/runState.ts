@@ -1,0 +1,282 @@
+/**
+ * What is known of a run: a fold of its journal, one record after the other, the same in editor, command line and tests.
+ * Knows no files and no clock; whether the run still lives is told by whoever looks at its process.
+ */
+import type { JournalRecord } from '../protocol/journal.ts';
+import type { RunView } from '../protocol/panel.ts';
+import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
+import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
+import { MetricSeries } from './metricSeries.ts';
+import { runResult } from './runResult.ts';
+import { lossUnit } from './scores.ts';
+import { worstVerdict } from './statistics.ts';
+import { StepClock } from './stepClock.ts';
+import { inEnglish, setSentence, statusText, type Translate, verdictNote } from './words.ts';
+
+/** What `run.json` says: told once. */
+export interface RunIdentity {
+  id: string;
+  folder: string;
+  name: string;
+  /** As people know it: a file name or a path. */
+  recipe: string;
+  variant: string;
+  /** Flattened resolved recipe. */
+  settings: Record<string, string>;
+}
+
+/** What only the machine knows. */
+export interface RunSituation {
+  status: RunStatus;
+  reason?: string;
+  colour?: number;
+  logTail?: string[];
+  translate?: Translate;
+}
+
+type Untyped<T> = Omit<T, 'type'>;
+
+export class RunState {
+  readonly identity: RunIdentity;
+  readonly series = new Map<string, MetricSeries>();
+
+  attempt = 1;
+  step = 0;
+  steps: number | null = null;
+  progress: RunView['progress'] = null;
+  startedAt: number | null = null;
+  /** Last record's time. */
+  seenAt: number | null = null;
+  prepared: RunView['prepared'] = null;
+  stepZero: RunView['stepZero'] = null;
+  samples: RunView['samples'] = [];
+  evaluations: RunView['evaluations'] = [];
+  marks: RunView['marks'] = [];
+  catalogue: RunView['catalogue'] = [];
+  finished: { reason: string; step: number; seconds: number; tokens: number; peakMemoryBytes: number } | null = null;
+  failure: ErrorReport | null = null;
+  exit: { code: number | null; signal: string | null; reason: string; stderr: string[] } | null = null;
+  peakMemoryBytes: number | null = null;
+  /** Records that the journal lacks. */
+  gaps = 0;
+  readonly #clock = new StepClock();
+  #nextSeq: number | null = null;
+
+  constructor(identity: RunIdentity) {
+    this.identity = identity;
+  }
+
+  /** Returns the parts of the view that changed. */
+  apply(record: JournalRecord): (keyof RunView)[] {
+    if (this.#nextSeq !== null && record.seq > this.#nextSeq) this.gaps += record.seq - this.#nextSeq;
+    this.#nextSeq = Math.max(this.#nextSeq ?? 0, record.seq + 1);
+    if (record.attempt < this.attempt) return [];
+    this.#begin(record);
+    return this.#take(record);
+  }
+
+  view(situation: RunSituation): RunView {
+    const { status, reason, colour = 0, logTail = [], translate = inEnglish } = situation;
+    const { step, steps, prepared, stepZero, catalogue, samples, evaluations, marks, startedAt } = this;
+    const { folder: _, ...identity } = this.identity;
+    const isLive = status === 'running' || status === 'paused' || status === 'stale';
+    const progress = isLive ? this.progress : null;
+    const result = this.result(status);
+    return {
+      ...identity,
+      status,
+      statusText: statusText(
+        { status, reason: reason || result.error?.message, step, steps, progress, verdict: result.verdict },
+        translate,
+      ),
+      verdict: this.#verdict(translate),
+      step,
+      steps,
+      progress,
+      secondsLeft: status === 'running' ? this.#clock.secondsLeft(step, steps) : null,
+      startedAt,
+      colour,
+      catalogue,
+      evaluations,
+      samples,
+      marks,
+      prepared,
+      stepZero,
+      logTail,
+      result: status === 'queued' ? null : result,
+      error: result.error ?? null,
+    };
+  }
+
+  result(status: RunStatus): RunResult {
+    return runResult(this, status);
+  }
+
+  #begin({ attempt, t }: JournalRecord): void {
+    if (attempt > this.attempt) {
+      this.attempt = attempt;
+      this.finished = null;
+      this.failure = null;
+      this.exit = null;
+      this.#clock.restart();
+    }
+    this.startedAt ??= t;
+    this.seenAt = t;
+  }
+
+  #take(record: JournalRecord): (keyof RunView)[] {
+    switch (record.type) {
+      case 'prepared':
+        this.prepared = untyped<PreparedEvent>(record);
+        this.steps = record.steps;
+        return ['prepared', 'steps'];
+      case 'checked':
+        this.stepZero = { ok: record.ok, checks: record.checks };
+        return ['stepZero'];
+      case 'series':
+        return this.#declare(record) ? ['catalogue'] : [];
+      case 'progress':
+        this.progress = { phase: record.phase, fraction: record.fraction };
+        return ['progress', 'statusText'];
+      case 'step':
+        return this.#stepped(record, record.t);
+      case 'evaluated':
+        return this.#evaluated(untyped<EvaluatedEvent>(record));
+      case 'sample':
+        this.samples = [
+          ...this.samples.filter(old => old.step !== record.step || old.index !== record.index),
+          untyped<SampleEvent>(record),
+        ];
+        return ['samples'];
+      case 'checkpointed':
+        return this.#mark(record.step, 'checkpoint', record.folder);
+      case 'stopRule':
+        return this.#mark(record.step, 'stopRule', record.rule);
+      case 'resumed':
+        return this.#rewind(record.fromStep, record.checkpoint);
+      case 'finished':
+        this.finished = record;
+        this.step = Math.max(this.step, record.step);
+        this.progress = null;
+        return ['result', 'step', 'progress', 'statusText'];
+      case 'failed':
+        this.failure = withoutUndefined({
+          code: record.code,
+          message: record.message,
+          file: record.file,
+          line: record.line,
+          remedy: record.remedy,
+        });
+        return ['result', 'error', 'statusText'];
+      case 'exited':
+        this.exit = { code: record.code, signal: record.signal, reason: record.reason, stderr: record.stderr };
+        this.progress = null;
+        return ['result', 'error', 'status', 'statusText', 'progress'];
+      case 'resources':
+        this.peakMemoryBytes = Math.max(this.peakMemoryBytes ?? 0, record.metrics.memoryBytes ?? 0) || null;
+        return [];
+      case 'hello':
+      case 'alive':
+      case 'firstBatch':
+      case 'estimate':
+      case 'launched':
+      case 'handled':
+        return [];
+      default:
+        return record satisfies never;
+    }
+  }
+
+  #stepped({ step, metrics }: StepEvent, t: number): (keyof RunView)[] {
+    this.step = step;
+    this.progress = null;
+    this.#clock.tick(step, t);
+    let isNew = false;
+    for (const [name, value] of Object.entries(metrics)) {
+      isNew = this.#declare(undeclared(name)) || isNew;
+      this.#seriesOf(name).append(step, value);
+    }
+    return isNew
+      ? ['step', 'statusText', 'progress', 'secondsLeft', 'catalogue']
+      : ['step', 'statusText', 'progress', 'secondsLeft'];
+  }
+
+  /** Evaluations are series too: forgetting and KL by set, and the loss on held-out task rows. */
+  #evaluated(event: Untyped<EvaluatedEvent>): (keyof RunView)[] {
+    this.evaluations = [...this.evaluations.filter(({ step }) => step < event.step), event];
+    const points: [string, SeriesEvent['lane'], number | null][] = [
+      ...Object.entries(event.forgetting).map(
+        ([set, { value }]) => [`forgetting.${set}`, 'forgetting', value] as [string, 'forgetting', number],
+      ),
+      ...Object.entries(event.learning).map(
+        ([name, { tuned }]) => [`loss.${name}`, 'loss', tuned] as [string, 'loss', number],
+      ),
+      ...Object.entries(event.kl).map(([name, value]) => [`kl.${name}`, 'kl', value] as [string, 'kl', number | null]),
+    ];
+    for (const [name, lane, value] of points) {
+      this.#declare({ name, unit: lossUnit, lane });
+      this.#seriesOf(name).append(event.step, value);
+    }
+    return ['evaluations', 'catalogue', 'verdict', 'result'];
+  }
+
+  #mark(step: number, kind: RunView['marks'][number]['kind'], text: string): (keyof RunView)[] {
+    this.marks = [...this.marks, { step, kind, text }];
+    return ['marks'];
+  }
+
+  /** What an older attempt did after the checkpoint did not happen in the run's history. */
+  #rewind(fromStep: number, checkpoint: string): (keyof RunView)[] {
+    for (const series of this.series.values()) series.truncateAfter(fromStep);
+    const before = ({ step }: { step: number }): boolean => step <= fromStep;
+    this.evaluations = this.evaluations.filter(before);
+    this.samples = this.samples.filter(before);
+    this.marks = this.marks.filter(before);
+    this.step = Math.min(this.step, fromStep);
+    this.#mark(fromStep, 'resumed', checkpoint);
+    return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText'];
+  }
+
+  #declare(series: Omit<SeriesEvent, 'type'>): boolean {
+    if (this.catalogue.some(({ name }) => name === series.name)) return false;
+    const { name, label, unit, lane } = series;
+    this.catalogue = [...this.catalogue, { name, ...(label && { label }), unit, lane }];
+    return true;
+  }
+
+  #seriesOf(name: string): MetricSeries {
+    const series = this.series.get(name) ?? new MetricSeries();
+    this.series.set(name, series);
+    return series;
+  }
+
+  #verdict(t: Translate): RunView['verdict'] {
+    const last = this.evaluations.at(-1);
+    if (!last) return { overall: null, lines: [], note: '' };
+    const sets = Object.entries(last.forgetting);
+    if (sets.length === 0)
+      return { overall: null, lines: [], note: t('No probe set: nothing watches for forgetting.') };
+    const lines = sets.map(([set, score]) => ({
+      set,
+      verdict: score.verdict ?? null,
+      text: setSentence(set, score, t),
+    }));
+    const items = Math.max(...sets.map(([, score]) => score.items));
+    return {
+      overall: worstVerdict(lines.map(({ verdict }) => verdict)),
+      lines,
+      note: verdictNote(last.final, items, t),
+    };
+  }
+}
+
+/** A metric that no `series` event declared is shown all the same. */
+const undeclared = (name: string): Omit<SeriesEvent, 'type'> => ({ name, unit: '', lane: 'other' });
+
+function untyped<T>(record: JournalRecord): Untyped<T> {
+  const { v: _v, attempt: _a, seq: _s, t: _t, type: _type, ...event } = record;
+  return event as Untyped<T>;
+}
+
+const withoutUndefined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
