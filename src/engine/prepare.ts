@@ -5,6 +5,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
+import type { Budget } from '../recipe/schema.ts';
 import { type ExampleFile, readExamples } from './data/examples.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
@@ -36,7 +37,7 @@ export interface PreparedRows {
   replayRows: number;
   droppedRows: number;
   /** Hash of the training and replay files by name. */
-  fingerprints: Record<string, string>;
+  dataHashes: Record<string, string>;
 }
 
 export interface PreparedRun extends PreparedSets, PreparedRows {
@@ -88,6 +89,7 @@ export async function prepareSets(
   const templates = trained?.replay ? replayTemplates(trained.replay) : new Set<string>();
   const sets: EvaluatedSet[] = [];
   for (const probe of probes) {
+    refuseUnusableBudget(probe, retain.probes[probe.name]!.budget);
     const share = replayedShare(probe, templates);
     warnings.push(...warningsOfSet(probe, share));
     sets.push({
@@ -107,6 +109,14 @@ export async function prepareSets(
     sets.push({ name, kind: 'learning', items, file: source.file, fingerprint, replayed: false });
   }
   return { sets, warnings };
+}
+
+function refuseUnusableBudget({ name, kind, file }: ProbeSet, budget?: Budget): void {
+  if (kind !== 'text' || !budget || !('points' in budget)) return;
+  throw new EngineError('budget-unit', `The budget of ${name} is in points, but texts have no accuracy`, {
+    file,
+    remedy: 'Write { nats: 0.05 }, or use a choice or pairs set.',
+  });
 }
 
 function warningsOfSet({ name, items }: ProbeSet, share: number): string[] {
@@ -154,7 +164,7 @@ async function prepareRows(
     trainRows: task.rows.length,
     replayRows: old?.rows.length ?? 0,
     droppedRows: task.dropped + (old?.dropped ?? 0),
-    fingerprints: {
+    dataHashes: {
       train: await hashFile(train.file),
       ...(replay && { replay: await hashFile(replay.file) }),
     },

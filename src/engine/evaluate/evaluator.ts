@@ -70,9 +70,10 @@ export class Evaluator {
       onProgress(phase, i / sets.length);
       const scored = await this.#score(set, final, fraction => onProgress(phase, (i + fraction) / sets.length));
       lines.push(...itemLines(set, scored));
-      const losses = { base: scored.base.map(({ loss }) => loss), tuned: scored.tuned.map(({ loss }) => loss), seed };
-      if (set.kind === 'learning') event.learning[set.name] = scoreLearning(losses);
-      else event.forgetting[set.name] = scoreSet({ ...losses, ...correctness(scored), ...aboutSet(set, set.kind) });
+      const { base, tuned } = scored;
+      const { kind, replayed, budget } = set;
+      if (kind === 'learning') event.learning[set.name] = scoreLearning(base, tuned, { seed });
+      else event.forgetting[set.name] = scoreSet({ kind, replayed, budget, base, tuned, seed });
     }
     event.kl = await this.#divergences();
     event.items = `${final ? 'final' : `step-${String(step).padStart(6, '0')}`}.jsonl`;
@@ -142,13 +143,6 @@ export class Evaluator {
 }
 
 const rowOfItem = (item: EncodedItem): Row => [item.sequences[item.main]!];
-
-const aboutSet = ({ replayed, budget }: EvaluatedSet, kind: ProbeKind) => ({ kind, replayed, budget });
-
-function correctness({ base, tuned }: ScoredItems): { baseCorrect?: boolean[]; tunedCorrect?: boolean[] } {
-  if (base[0]?.correct === undefined) return {};
-  return { baseCorrect: base.map(({ correct }) => correct!), tunedCorrect: tuned.map(({ correct }) => correct!) };
-}
 
 function itemLines(set: EvaluatedSet, { places, base, tuned }: ScoredItems): string[] {
   return places.map((place, i) => {

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PreparedEvent } from '../../protocol/trainer.ts';
+import { numericsVersion } from '../numerics.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { scorerVersion } from './itemScores.ts';
 
@@ -17,26 +18,28 @@ export interface FingerprintInput {
   modelFolder: string;
   baseFolder: string;
   tokenizer: Tokenizer;
-  /** Absolute files by name. */
+  /** Hashes of what is trained on, by name. */
   data: Record<string, string>;
-  probes: Record<string, string>;
-  evals: Record<string, string>;
+  sets: { name: string; kind: string; fingerprint: string }[];
   maxLength: number;
-  numerics: string;
   runtime: { name: string; provider: string };
 }
 
 export async function fingerprintRun(input: FingerprintInput): Promise<Fingerprints> {
   const model = await weightsFingerprint(input.modelFolder);
   const base = input.baseFolder === input.modelFolder ? model : await weightsFingerprint(input.baseFolder);
-  const [data, probes, evals] = await Promise.all([input.data, input.probes, input.evals].map(hashFiles));
+  const hashesOf = (isLearning: boolean) =>
+    Object.fromEntries(
+      input.sets.filter(({ kind }) => (kind === 'learning') === isLearning).map(set => [set.name, set.fingerprint]),
+    );
+  const [probes, evals] = [hashesOf(false), hashesOf(true)];
   const scoring = { base, tokenizer: input.tokenizer.fingerprint, truncation: input.maxLength, scorer: scorerVersion };
   const { name, provider } = input.runtime;
   return {
     comparison: digest({ ...scoring, probes, evals }),
-    cacheKey: digest({ ...scoring, numerics: input.numerics, runtime: name, provider, precision: 'f32' }),
-    data: { ...data, ...evals },
-    probes: probes!,
+    cacheKey: digest({ ...scoring, numerics: numericsVersion, runtime: name, provider, precision: 'f32' }),
+    data: { ...input.data, ...evals },
+    probes,
     tokenizer: input.tokenizer.fingerprint,
     model,
   };

@@ -22,18 +22,19 @@ export async function generateGreedy(
   { maxNewTokens, maxLength }: GenerateOptions,
 ): Promise<string[]> {
   const texts = prompts.map(prompt => startOf(prompt, tokenizer, Math.max(1, maxLength - maxNewTokens)));
+  const limit = Math.min(maxLength, maxNewTokens + Math.max(...texts.map(text => text.length)));
   const answers: number[][] = prompts.map(() => []);
   const isOpen = prompts.map(() => true);
   for (let i = 0; i < maxNewTokens && isOpen.includes(true); i++) {
     const rows = texts.map((text, b): Row => [rowOf([...text, ...answers[b]!])]);
-    const batch = makeBatch(rows, taskKind, { rows: rows.length, maxLength });
+    const batch = makeBatch(rows, taskKind, { rows: rows.length, maxLength: limit });
     const logits_BTV = await logitsOf(batch);
     const vocabulary = logits_BTV.length / (batch.rows * batch.length);
     for (const [b, row] of rows.entries()) {
       if (!isOpen[b]) continue;
       const at = (b * batch.length + row[0]!.ids.length - 1) * vocabulary;
       const next = argmax(logits_BTV.subarray(at, at + vocabulary));
-      isOpen[b] = !tokenizer.stopIds.has(next) && row[0]!.ids.length + 1 < maxLength;
+      isOpen[b] = !tokenizer.stopIds.has(next) && row[0]!.ids.length + 1 < limit;
       if (!tokenizer.stopIds.has(next)) answers[b]!.push(next);
     }
   }

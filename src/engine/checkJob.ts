@@ -1,0 +1,62 @@
+/** The `check` job: everything up to the first step, the first batch as text, and an estimate from real steps. */
+import type { EstimateEvent, FinishedEvent, StartCommand } from '../protocol/trainer.ts';
+import { makeBatch, taskKind } from './data/rows.ts';
+import { peakMemoryBytes } from './environment.ts';
+import { scoredRows } from './evaluate/itemScores.ts';
+import { firstBatch } from './firstBatch.ts';
+import { type OpenedRun, openRun } from './openRun.ts';
+import { checkStepZero, type Observer } from './trainer.ts';
+
+/** Steps that are timed, after one that compiles. */
+const timedSteps = 2;
+
+export async function check(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
+  const startedAt = performance.now();
+  const run = await openRun(start, observer);
+  try {
+    observer(firstBatch(run.plan, run.tokenizer));
+    observer({ type: 'progress', phase: 'checks', fraction: 0 });
+    await checkStepZero(run, observer);
+    observer({ type: 'progress', phase: 'timing', fraction: 0 });
+    observer(await estimate(run, start));
+    const seconds = (performance.now() - startedAt) / 1000;
+    return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
+  } finally {
+    await run.close();
+  }
+}
+
+/** The steps are real, with a rate of 0; the model is closed afterwards, so nothing of them stays. */
+async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<EstimateEvent> {
+  const { model, plan, steps, evaluator } = run;
+  const stepOnce = () => model.step(plan.at(1).microBatches, { learningRate: 0 });
+  const secondsPerStep = await secondsOf(stepOnce, timedSteps);
+  const rows = run.sets.flatMap(({ items }) => items.map(item => item.sequences));
+  const block = rows.flat().slice(0, scoredRows);
+  let secondsPerSequence = 0;
+  if (block.length > 0) {
+    const size = { rows: scoredRows, maxLength: recipe.train.max_length };
+    const batch = makeBatch(
+      block.map(sequence => [sequence]),
+      taskKind,
+      size,
+    );
+    secondsPerSequence = (await secondsOf(() => run.pair.scoreTuned(batch), 1)) / scoredRows;
+  }
+  const points = Math.floor((steps - 1) / recipe.evaluate.every) + 1;
+  const sequences = points * evaluator.sequencesInRun + 2 * rows.flat().length;
+  return {
+    type: 'estimate',
+    memoryBytes: peakMemoryBytes(),
+    secondsPerStep,
+    seconds: steps * secondsPerStep + sequences * secondsPerSequence,
+  };
+}
+
+/** Mean of `times` calls after one that is not counted. */
+async function secondsOf(call: () => Promise<unknown>, times: number): Promise<number> {
+  await call();
+  const startedAt = performance.now();
+  for (let i = 0; i < times; i++) await call();
+  return (performance.now() - startedAt) / 1000 / times;
+}

@@ -1,0 +1,85 @@
+/**
+ * Jobs on finished models: `evaluate` compares the recipe's model with `retain.base` on its probe sets and data.eval;
+ * `generate` answers its prompts with both. Nothing is trained.
+ */
+import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
+import { EngineError } from './engineError.ts';
+import { peakMemoryBytes } from './environment.ts';
+import { fingerprintRun } from './evaluate/fingerprints.ts';
+import { checkFits, evaluatorOf, openModels } from './openRun.ts';
+import { pathOf, prepareSets } from './prepare.ts';
+import { samplerOf } from './samples.ts';
+import { seriesOf } from './series.ts';
+import { loadTokenizer } from './tokenizer/tokenizer.ts';
+import type { Observer } from './trainer.ts';
+
+export async function evaluate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
+  return withBothModels(start, observer, async ({ model, pair, tokenizer, modelFolder, baseFolder }) => {
+    const { sets } = await prepareSets(start, tokenizer);
+    if (sets.length === 0) {
+      throw new EngineError('data-empty', 'There is nothing to evaluate on', {
+        remedy: 'Name at least one probe set.',
+      });
+    }
+    const maxLength = start.recipe.train.max_length;
+    const { runtime } = model;
+    const fingerprints = await fingerprintRun({
+      modelFolder,
+      baseFolder,
+      tokenizer,
+      data: {},
+      sets,
+      maxLength,
+      runtime,
+    });
+    for (const series of seriesOf(start.recipe, sets)) observer(series);
+    const evaluator = evaluatorOf(start, { pair, sets, trainSample: [], fingerprints }, observer);
+    observer(await evaluator.evaluate(0, true));
+  });
+}
+
+export async function generate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
+  return withBothModels(start, observer, async ({ model, pair, tokenizer }) => {
+    const { maxPositions } = model;
+    const sampler = samplerOf({ pair, tokenizer, maxPositions }, start.recipe.retain.prompts, start.outputs.samples);
+    if (!sampler) throw new EngineError('data-empty', 'There is no prompt', { remedy: 'Add retain.prompts.' });
+    for (const sample of await sampler(0)) observer(sample);
+  });
+}
+
+type Both = Awaited<ReturnType<typeof openModels>> & {
+  tokenizer: Awaited<ReturnType<typeof loadTokenizer>>;
+  modelFolder: string;
+  baseFolder: string;
+};
+
+async function withBothModels(
+  start: StartCommand,
+  observer: Observer,
+  work: (both: Both) => Promise<void>,
+): Promise<FinishedEvent> {
+  const startedAt = performance.now();
+  const modelFolder = pathOf(start, start.recipe.model);
+  const baseFolder = pathOf(start, start.recipe.retain.base);
+  const tokenizer = await loadTokenizer(modelFolder);
+  if (baseFolder !== modelFolder && (await loadTokenizer(baseFolder)).fingerprint !== tokenizer.fingerprint) {
+    throw new EngineError(
+      'base-mismatch',
+      'Model and base have different tokenizers: their losses cannot be compared',
+      {
+        file: baseFolder,
+        remedy: 'Choose the base this model was tuned from.',
+      },
+    );
+  }
+  const finished = { ...start, recipe: { ...start.recipe, adapter: undefined, method: {} } };
+  const models = await openModels(finished, modelFolder, baseFolder, observer);
+  try {
+    checkFits(models.model, tokenizer, modelFolder, start.recipe.train.max_length);
+    await work({ ...models, tokenizer, modelFolder, baseFolder });
+  } finally {
+    await models.close();
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
+}

@@ -1,0 +1,193 @@
+/**
+ * Opens what a run needs, in order: data, model, base, evaluator; says what was prepared. Whoever opens a run closes it.
+ */
+import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
+import { EngineError } from './engineError.ts';
+import { environment } from './environment.ts';
+import { type EvaluatedSet, Evaluator } from './evaluate/evaluator.ts';
+import { digest, type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
+import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
+import { openTuningModel } from './model/openTuningModel.ts';
+import type { TuningModel } from './model/tuningModel.ts';
+import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
+import { checkVocabulary, type Tokenizer } from './tokenizer/tokenizer.ts';
+
+export interface OpenedRun extends PreparedRun {
+  model: TuningModel;
+  modelFolder: string;
+  maxPositions: number;
+  pair: ModelPair;
+  evaluator: Evaluator;
+  fingerprints: Fingerprints;
+  /** Of everything a resumed run must share with its beginning. */
+  identity: string;
+  close(): Promise<void>;
+}
+
+type Observer = (event: TrainerEvent) => void;
+
+export async function openRun(start: StartCommand, observer: Observer): Promise<OpenedRun> {
+  const { recipe } = start;
+  const modelFolder = pathOf(start, recipe.model);
+  const baseFolder = pathOf(start, recipe.retain.base);
+  observer({ type: 'progress', phase: 'reading data', fraction: 0 });
+  const prepared = await prepareRun(start);
+
+  const models = await openModels(start, modelFolder, baseFolder, observer);
+  try {
+    const { model, pair } = models;
+    checkFits(model, prepared.tokenizer, modelFolder, recipe.train.max_length);
+    const fingerprints = await fingerprintRun({
+      modelFolder,
+      baseFolder,
+      tokenizer: prepared.tokenizer,
+      data: prepared.dataHashes,
+      sets: prepared.sets,
+      maxLength: recipe.train.max_length,
+      runtime: model.runtime,
+    });
+    observer(preparedEvent(start, prepared, model, fingerprints));
+    const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
+    const identity = identityOf(start, fingerprints);
+    const maxPositions = model.maxPositions;
+    return {
+      ...prepared,
+      model,
+      modelFolder,
+      maxPositions,
+      pair,
+      evaluator,
+      fingerprints,
+      identity,
+      close: models.close,
+    };
+  } catch (error) {
+    await models.close();
+    throw error;
+  }
+}
+
+interface OpenedModels {
+  model: TuningModel;
+  pair: ModelPair;
+  close(): Promise<void>;
+}
+
+/** A second model is opened only where forgetting is measured against another base. */
+export async function openModels(
+  start: StartCommand,
+  modelFolder: string,
+  baseFolder: string,
+  observer: Observer,
+): Promise<OpenedModels> {
+  const { recipe, threads } = start;
+  const onProgress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
+  const model = await openTuningModel({ folder: modelFolder, recipe, threads, onProgress });
+  if (baseFolder === modelFolder) return { model, pair: modelPair(model), close: () => model.close() };
+  try {
+    const plain = { ...recipe, adapter: undefined, method: {} };
+    const base = await openTuningModel({ folder: baseFolder, recipe: plain, threads, onProgress });
+    if (base.vocabularySize !== model.vocabularySize) {
+      await base.close();
+      throw new EngineError(
+        'base-mismatch',
+        `The base has ${base.vocabularySize} tokens, the model ${model.vocabularySize}`,
+        {
+          file: baseFolder,
+          remedy: 'Choose a base of the same family in retain.base.',
+        },
+      );
+    }
+    const close = async (): Promise<void> => {
+      await Promise.all([model.close(), base.close()]);
+    };
+    return { model, pair: modelPair(model, base), close };
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+export function checkFits(model: TuningModel, tokenizer: Tokenizer, folder: string, maxLength: number): void {
+  checkVocabulary(tokenizer, model.vocabularySize, folder);
+  if (maxLength <= model.maxPositions) return;
+  throw new EngineError(
+    'recipe-invalid',
+    `train.max_length is ${maxLength}, the model takes ${model.maxPositions} tokens`,
+    {
+      remedy: `Set train.max_length to ${model.maxPositions} or less.`,
+    },
+  );
+}
+
+export function evaluatorOf(
+  { recipe, outputs }: StartCommand,
+  run: Pick<OpenedRun, 'pair' | 'sets' | 'trainSample' | 'fingerprints'>,
+  observer: Observer,
+): Evaluator {
+  return new Evaluator({
+    pair: run.pair,
+    sets: run.sets,
+    trainSample: run.trainSample,
+    maxLength: recipe.train.max_length,
+    itemsInRun: recipe.evaluate.items,
+    seed: recipe.train.seed,
+    cacheFolder: outputs.cache,
+    cacheKey: run.fingerprints.cacheKey,
+    itemsFolder: outputs.items,
+    onProgress: (phase, fraction) => observer({ type: 'progress', phase, fraction }),
+  });
+}
+
+/** Names do not count, nor does where things lie: what is computed does. */
+function identityOf({ recipe }: StartCommand, { data, model, tokenizer }: Fingerprints): string {
+  const { adapter, method, train, output } = recipe;
+  return digest({ adapter, method, train, output, data, model, tokenizer });
+}
+
+function preparedEvent(
+  { recipe, threads }: StartCommand,
+  prepared: PreparedRun,
+  model: TuningModel,
+  fingerprints: Fingerprints,
+): PreparedEvent {
+  const isProbe = ({ kind }: EvaluatedSet): boolean => kind !== 'learning';
+  const { sets, trainRows, replayRows, droppedRows, warnings, steps } = prepared;
+  return {
+    type: 'prepared',
+    fingerprints,
+    runtime: model.runtime,
+    parameters: model.parameters,
+    trainedParameters: model.trainedParameters,
+    trainedShare: model.trainedParameters / model.parameters,
+    trained: describeTrained(model, recipe.adapter !== undefined),
+    steps,
+    data: {
+      trainRows,
+      replayRows,
+      droppedRows,
+      evalRows: Object.fromEntries(sets.filter(set => !isProbe(set)).map(({ name, items }) => [name, items.length])),
+    },
+    probes: Object.fromEntries(
+      sets.filter(isProbe).map(({ name, kind, items, replayed }) => {
+        return [name, { kind: kind as Exclude<typeof kind, 'learning'>, items: items.length, replayed }];
+      }),
+    ),
+    environment: environment(threads),
+    warnings,
+  };
+}
+
+/** "gate_proj, up_proj (8 tensors)". */
+function describeTrained({ trainedNames, trainedParameters, parameters }: TuningModel, isAdapter: boolean): string {
+  const tensors = `(${trainedNames.length} tensors)`;
+  if (trainedParameters === parameters) return `everything ${tensors}`;
+  const modules = trainedNames.map(
+    name =>
+      name
+        .split('.')
+        .filter(part => !/^(weight|default|lora_[AB])$/.test(part))
+        .at(-1)!,
+  );
+  return `${isAdapter ? 'LoRA on ' : ''}${[...new Set(modules)].join(', ')} ${tensors}`;
+}

@@ -1,0 +1,40 @@
+/** The recipe's prompts answered by base and tuned model: reported, and written whole to the samples folder. */
+import { join } from 'node:path';
+import type { SampleEvent } from '../protocol/trainer.ts';
+import { writeAtomic } from './atomicFile.ts';
+import { generateGreedy } from './evaluate/generate.ts';
+import type { ModelPair } from './evaluate/modelPair.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+
+/** Tokens of an answer at most: enough to see it drift. */
+const answerTokens = 48;
+
+/** Answers at a step. The base answers once. */
+export type Sampler = (step: number) => Promise<SampleEvent[]>;
+
+export function samplerOf(
+  { pair, tokenizer, maxPositions }: { pair: ModelPair; tokenizer: Tokenizer; maxPositions: number },
+  prompts: string[],
+  folder: string,
+): Sampler | null {
+  if (prompts.length === 0) return null;
+  const options = { maxNewTokens: Math.min(answerTokens, maxPositions - 1), maxLength: maxPositions };
+  let baseAnswers: string[] | null = null;
+  return async step => {
+    baseAnswers ??= await generateGreedy(prompts, tokenizer, pair.logitsBase, options);
+    const tunedAnswers = await generateGreedy(prompts, tokenizer, pair.logitsTuned, options);
+    const samples = prompts.map((prompt, index): SampleEvent => {
+      return { type: 'sample', step, index, prompt, base: baseAnswers![index]!, tuned: tunedAnswers[index]! };
+    });
+    const name = `step-${String(step).padStart(6, '0')}.json`;
+    await writeAtomic(
+      join(folder, name),
+      `${JSON.stringify(
+        samples.map(({ type: _, ...sample }) => sample),
+        null,
+        1,
+      )}\n`,
+    );
+    return samples;
+  };
+}
