@@ -13,6 +13,7 @@ import {
   days,
   foods,
   goods,
+  herds,
   looks,
   months,
   newTown,
@@ -127,7 +128,7 @@ export function note(r: Random): string {
     r.pick([
       `A ${r.pick(animals)} sleeps ${r.pick(places)}.`,
       `A ${r.pick(trades)} needs a ${one} and a ${two}.`,
-      `Two ${r.pick(animals)}s and one ${r.pick(animals)} make three.`,
+      `Two ${r.pick(herds)} and one ${r.pick(animals)} make three.`,
     ]),
     r.pick([
       `Order: ${r.whole(2, 9)} ${r.pick(colours)} ${one}s and ${r.whole(2, 9)} ${two}s for ${r.pick(people).first}.`,

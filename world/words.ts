@@ -18,6 +18,7 @@ export const lastNames =
 export const trades = list(`baker smith weaver fisher tailor potter teacher carpenter farmer doctor painter gardener
   cook sailor hunter printer`);
 export const animals = list('dog cat horse goat hen duck rabbit cow pig sheep fox donkey');
+export const herds = list('dogs cats horses goats hens ducks rabbits cows pigs');
 export const colours = list('red blue green white black brown yellow grey pink golden');
 export const months = list('January February March April May June July August September October November December');
 export const foods = list('bread soup cheese fish honey rice nuts cake apples eggs plums beans');
