@@ -10,7 +10,7 @@ import path from 'node:path';
 import { runTests } from '@vscode/test-electron';
 import { checkout, hasServer, standIn } from './places.ts';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-host-'));
+const folder = mkdtempSync(path.join(tmpdir(), 'host-'));
 try {
   const workspace = path.join(folder, 'workspace');
   cpSync(path.join(checkout, 'examples'), workspace, { recursive: true });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
-/** A VS Code that needs no desktop and no download exists for this platform alone. */
+/** A VS Code that needs no desktop and no download exists for this platform alone; others use a desktop VS Code. */
 export const hasServer = process.platform === 'linux' && process.arch === 'x64';
 
 export const checkout = path.resolve(here, '../..');

@@ -13,16 +13,22 @@ export interface MarkedProcess {
   command: string;
 }
 
-/** Living processes whose environment holds this marker, this one left out. */
+/** Living processes whose environment holds this marker or one below it, this process left out. */
 export function markedProcesses(marker: string): MarkedProcess[] {
   if (process.platform !== 'linux') return [];
   const wanted = `${markerName}=${marker}`;
+  const below = `${wanted}/`;
   const found: MarkedProcess[] = [];
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(wanted)) continue;
+      if (
+        !readFileSync(`/proc/${pid}/environ`, 'utf8')
+          .split('\0')
+          .some(entry => entry === wanted || entry.startsWith(below))
+      )
+        continue;
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
       if (command) found.push({ pid, command });
     } catch {

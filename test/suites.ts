@@ -1,0 +1,70 @@
+/** The suites of `npm test`: what each runs, with which Node, and how long it may take. Runs nothing itself. */
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { checkout, hasServer, node24 } from './vscode/places.ts';
+
+export interface Suite {
+  name: string;
+  title: string;
+  argv: string[];
+  limitSeconds: number;
+  /** A gate is one yes or no; other suites count their tests. */
+  kind: 'gate' | 'nodeTest' | 'mocha';
+  /** Needs the bundles: pointless when the build failed. */
+  needsBuild?: boolean;
+  /** Why it cannot run here. */
+  skip?: string;
+}
+
+const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
+const noServer = 'VS Code in a browser needs Linux x64';
+
+/** Node 20 takes no globs: the files are named one by one. */
+function testFiles(...areas: string[]): string[] {
+  return areas
+    .flatMap(area => {
+      const folder = path.join(checkout, 'test', area);
+      if (!existsSync(folder)) return [];
+      const names = readdirSync(folder, { recursive: true }) as string[];
+      return names.filter(name => name.endsWith('.test.ts')).map(name => path.join('test', area, name));
+    })
+    .sort();
+}
+
+const bin = (name: string) => path.join(checkout, 'node_modules', name);
+
+function gate(name: string, title: string, ...argv: string[]): Suite {
+  return { name, title, argv: [process.execPath, ...argv], limitSeconds: 180, kind: 'gate' };
+}
+
+function nodeTests(name: string, title: string, files: string[], more: Partial<Suite> & { node?: string } = {}): Suite {
+  const { node = process.execPath, ...rest } = more;
+  const argv = [node, '--import', 'tsx', '--test', '--test-timeout=240000', ...files];
+  return { name, title, argv, limitSeconds: 300, kind: 'nodeTest', ...rest };
+}
+
+export function allSuites(): Suite[] {
+  const here = process.versions.node.split('.')[0];
+  const unit = testFiles(...unitAreas);
+  const skip24 =
+    here === '24' ? 'ran on Node 24 already' : hasServer ? undefined : 'a Node 24 comes along on Linux x64 only';
+  const browser = { needsBuild: true, skip: hasServer ? undefined : noServer };
+  return [
+    gate('build', 'bundles', 'esbuild.mjs', '--tests'),
+    gate('types', 'types', bin('typescript/bin/tsc'), '-p', '.'),
+    gate('types-editor', 'types of the editor tests', bin('typescript/bin/tsc'), '-p', 'test/vscode'),
+    gate('lint', 'format and lint', bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.'),
+    nodeTests('unit', `unit tests on Node ${here}`, unit, { needsBuild: true }),
+    nodeTests('unit24', 'unit tests on Node 24', unit, { node: node24, needsBuild: true, skip: skip24 }),
+    {
+      name: 'host',
+      title: 'extension host in VS Code',
+      argv: [process.execPath, '--import', 'tsx', 'test/vscode/hostTests.ts'],
+      limitSeconds: 300,
+      kind: 'mocha',
+      needsBuild: true,
+    },
+    nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), { ...browser, limitSeconds: 400 }),
+    nodeTests('vsix', 'the packaged extension', testFiles('vsix'), { ...browser, limitSeconds: 400 }),
+  ];
+}
