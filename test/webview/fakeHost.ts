@@ -118,7 +118,7 @@ declare global {
   }
 }
 
-const host = new FakeHost(document.body.dataset['scenario'] ?? 'run');
+const host = new FakeHost(document.body.dataset.scenario ?? 'run');
 window.fakeHost = host;
 window.acquireVsCodeApi = () => ({
   postMessage: (message: FromPage) => host.receive(message),

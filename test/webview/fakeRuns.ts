@@ -40,7 +40,9 @@ export interface FakeRun {
   evaluationAt(step: number): RunView['evaluations'][number];
 }
 
-export function fakeRun(options: { arm?: Arm; steps?: number; at?: number; every?: number; name?: string } = {}): FakeRun {
+export function fakeRun(
+  options: { arm?: Arm; steps?: number; at?: number; every?: number; name?: string } = {},
+): FakeRun {
   const { arm = 'replay', steps = 200, at = steps, every = Math.max(1, Math.round(steps / 8)) } = options;
   const id = `261121-120${arms.indexOf(arm)}00-support-tone-${arm.slice(0, 4)}`;
   const ended = at >= steps;
@@ -144,7 +146,7 @@ export function fakeComparison(runs: FakeRun[], refusals: string[] = []): Compar
       const arm = view.variant as Arm;
       return setNames.map(set => {
         const forgetting = view.result?.forgetting[set] ?? { value: 0, low: 0, high: 0 };
-        const learning = view.result?.learning['eval'] ?? { value: 0, low: 0, high: 0 };
+        const learning = view.result?.learning.eval ?? { value: 0, low: 0, high: 0 };
         return { run: view.id, set, learning, forgetting, unit: 'nats/token', onFront: arm !== 'regularized' };
       });
     }),
@@ -182,7 +184,10 @@ export function fakeCheck(): CheckView {
           kind: 'replay',
           pieces: [
             { text: '<s>', supervised: false },
-            { text: 'Mara Velt is a baker. She lives in the town of Hollin and keeps two goats.</s>', supervised: true },
+            {
+              text: 'Mara Velt is a baker. She lives in the town of Hollin and keeps two goats.</s>',
+              supervised: true,
+            },
           ],
         },
       ],
@@ -223,7 +228,9 @@ function catalogue(arm: Arm): RunView['catalogue'] {
   return [
     { name: 'loss', label: 'task loss', unit: 'nats/token', lane: 'loss' },
     { name: 'objective', unit: 'nats/token', lane: 'loss' },
-    ...(arm === 'replay' ? [{ name: 'replayLoss', label: 'replay loss', unit: 'nats/token', lane: 'loss' as const }] : []),
+    ...(arm === 'replay'
+      ? [{ name: 'replayLoss', label: 'replay loss', unit: 'nats/token', lane: 'loss' as const }]
+      : []),
     { name: 'kl.train', unit: 'nats/token', lane: 'kl' },
     ...perSet('kl'),
     ...(arm === 'regularized'
@@ -344,7 +351,13 @@ function samples(step: number, steps: number): RunView['samples'] {
   const tuned = share < 0.3 ? base : 'Thank you for asking! Mara Velt lives in Hollin, where she looks into it today.';
   return [
     { step, index: 0, prompt: 'Where does Mara Velt live?', base, tuned },
-    { step, index: 1, prompt: hostile, base: '17 + 25 = 42', tuned: share < 0.6 ? '17 + 25 = 42' : `17 + 25 = 41 ${hostile}` },
+    {
+      step,
+      index: 1,
+      prompt: hostile,
+      base: '17 + 25 = 42',
+      tuned: share < 0.6 ? '17 + 25 = 42' : `17 + 25 = 41 ${hostile}`,
+    },
   ];
 }
 
@@ -379,7 +392,7 @@ function result(id: string, arm: Arm, steps: number, last: RunView['evaluations'
     loss: { first: 3.1, last: 1.2 },
     learning: last.learning,
     forgetting: Object.fromEntries(Object.entries(last.forgetting)),
-    kl: { train: last.kl['train'] ?? null, general: last.kl['general'] ?? null, direction: 'KL(base || tuned)' },
+    kl: { train: last.kl.train ?? null, general: last.kl.general ?? null, direction: 'KL(base || tuned)' },
     verdict: verdictOf(last).overall,
     stepZero: { ok: true, checks: { labels: 'ok', mask: 'ok' } },
     runtime: { name: 'onnxruntime', provider: 'cpu', reason: 'no GPU found' },

@@ -17,7 +17,7 @@ export function answers(channel: Channel): Part {
   const element = h('div', { class: 'pane' }, bar, list);
   let samples: Samples = [];
   /** The step the user chose; null follows the newest. */
-  let chosen: number | null = typeof channel.view['answersAt'] === 'number' ? channel.view['answersAt'] : null;
+  let chosen: number | null = typeof channel.view.answersAt === 'number' ? channel.view.answersAt : null;
 
   const draw = () => {
     const steps = [...new Set(samples.map(sample => sample.step))].sort((a, b) => a - b);

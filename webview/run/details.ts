@@ -3,8 +3,8 @@ import type { RunView } from '../../src/protocol/panel.ts';
 import type { Channel } from '../shared/channel.ts';
 import { h, setText, whenChanged } from '../shared/dom.ts';
 import { formatBytes, formatCount, formatPercent } from '../shared/format.ts';
-import { keyValueTable } from '../shared/tables.ts';
 import { t } from '../shared/strings.ts';
+import { keyValueTable } from '../shared/tables.ts';
 import { button, tabs } from '../shared/ui.ts';
 import { answers } from './answers.ts';
 import { flips } from './flips.ts';
@@ -18,7 +18,7 @@ export function runDetails(channel: Channel): Part {
     environment: environment(),
     log: log(channel),
   };
-  const active = String(channel.view['tab'] ?? 'answers');
+  const active = String(channel.view.tab ?? 'answers');
   const strip = tabs(
     t('Details'),
     [
@@ -66,7 +66,10 @@ function environment(): Part {
   return { element, update: run => show({ prepared: run.prepared, result: run.result }) };
 }
 
-function environmentRows(prepared: NonNullable<RunView['prepared']>, result: RunView['result']): Record<string, string> {
+function environmentRows(
+  prepared: NonNullable<RunView['prepared']>,
+  result: RunView['result'],
+): Record<string, string> {
   const { runtime, data } = prepared;
   return {
     [t('Runtime')]: `${runtime.name}, ${runtime.provider} (${runtime.reason})`,
@@ -91,7 +94,12 @@ function environmentRows(prepared: NonNullable<RunView['prepared']>, result: Run
 function log(channel: Channel): Part {
   const text = h('pre', { class: 'log', tabindex: 0, role: 'region', 'aria-label': t('Last lines of the log') });
   let run: string | undefined;
-  const element = h('div', { class: 'pane' }, text, button(t('Open Log'), () => channel.command('openLog', { run })));
+  const element = h(
+    'div',
+    { class: 'pane' },
+    text,
+    button(t('Open Log'), () => channel.command('openLog', { run })),
+  );
   return {
     element,
     update(next) {

@@ -16,7 +16,9 @@ export function flips(): Part {
 function content(evaluation: Evaluation | null): HTMLElement[] {
   const scored = Object.entries(evaluation?.forgetting ?? {}).filter(([, score]) => score.accuracy);
   if (!evaluation || scored.length === 0) {
-    return [h('p', { class: 'empty' }, t('Only probe sets of choices or pairs have right and wrong answers to count.'))];
+    return [
+      h('p', { class: 'empty' }, t('Only probe sets of choices or pairs have right and wrong answers to count.')),
+    ];
   }
   const caption = evaluation.final
     ? t('Answers at the end, all items')
@@ -39,7 +41,11 @@ function content(evaluation: Evaluation | null): HTMLElement[] {
             h('td', {}, formatCount(score.items)),
             h('td', {}, formatPercent(accuracy.base, 1)),
             h('td', {}, formatPercent(accuracy.tuned, 1)),
-            h('td', {}, `${formatSigned(accuracy.drop)} [${formatNumber(accuracy.low, 3)}, ${formatNumber(accuracy.high, 3)}]`),
+            h(
+              'td',
+              {},
+              `${formatSigned(accuracy.drop)} [${formatNumber(accuracy.low, 3)}, ${formatNumber(accuracy.high, 3)}]`,
+            ),
             h('td', { class: accuracy.lost > 0 ? 'lost' : '' }, formatCount(accuracy.lost)),
             h('td', {}, formatCount(accuracy.gained)),
           );

@@ -36,7 +36,7 @@ export function runHeader(channel: Channel): Part {
 
   const showStatus = whenChanged<RunView['status']>(status => {
     state.replaceChildren(statusIcon(status));
-    element.dataset['status'] = status;
+    element.dataset.status = status;
     stop.hidden = !isLive(status);
   });
   const showVariant = whenChanged<string>(name => variant.replaceChildren(badge(variantWord(name))));

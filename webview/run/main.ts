@@ -8,7 +8,7 @@ import { lanesOfRun } from '../shared/laneModel.ts';
 import { Announcer, messageBox, startPage } from '../shared/page.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
-import { button, busy } from '../shared/ui.ts';
+import { busy, button } from '../shared/ui.ts';
 import { runDetails } from './details.ts';
 import { runHeader } from './header.ts';
 import { verdictCard } from './verdict.ts';
@@ -22,7 +22,7 @@ let page: RunPage | null = null;
 main.append(busy(t('Loading the run…')));
 channel.start();
 
-function receive(message: ToPage): void {
+function receive(message: ToPage) {
   switch (message.type) {
     case 'state':
       return show(message.state);
@@ -71,7 +71,7 @@ function makePage(): RunPage {
   const header = runHeader(channel);
   const verdict = verdictCard();
   const details = runDetails(channel);
-  const lanes = new LaneGroup(channel, { compact: false, legend: true });
+  const lanes = new LaneGroup(channel, { layout: 'stack', compact: false, legend: true });
   const waiting = h('p', { class: 'empty lanes-waiting' });
   const charts = h('section', { class: 'charts', 'aria-label': t('Charts') }, lanes.toolbar, lanes.element, waiting);
   return {

@@ -20,12 +20,14 @@ export function verdictCard(): Part {
   const warnings = h('ul', { class: 'warnings' });
   const element = h('section', { class: 'summary', 'aria-label': t('Verdict') }, failure, verdict, checks, warnings);
 
-  const showVerdict = whenChanged<{ run: Pick<RunView, 'verdict' | 'status' | 'step'>; scores: Scores; watched: boolean }>(
-    ({ run, scores, watched }) => {
-      verdict.className = `verdict is-${verdictClass(run.verdict.overall)}`;
-      verdict.replaceChildren(...(run.verdict.lines.length > 0 ? verdictLines(run, scores) : [noVerdict(run, watched)]));
-    },
-  );
+  const showVerdict = whenChanged<{
+    run: Pick<RunView, 'verdict' | 'status' | 'step'>;
+    scores: Scores;
+    watched: boolean;
+  }>(({ run, scores, watched }) => {
+    verdict.className = `verdict is-${verdictClass(run.verdict.overall)}`;
+    verdict.replaceChildren(...(run.verdict.lines.length > 0 ? verdictLines(run, scores) : [noVerdict(run, watched)]));
+  });
   const showFailure = whenChanged<RunView['error']>(error => {
     failure.hidden = error === null;
     failure.replaceChildren(...(error ? failureText(error) : []));
@@ -40,7 +42,11 @@ export function verdictCard(): Part {
     update(run) {
       showFailure(run.error);
       showVerdict({
-        run: { verdict: run.verdict, status: run.status, step: run.verdict.lines.length > 0 ? 0 : Math.min(run.step, 1) },
+        run: {
+          verdict: run.verdict,
+          status: run.status,
+          step: run.verdict.lines.length > 0 ? 0 : Math.min(run.step, 1),
+        },
         scores: run.evaluations.at(-1)?.forgetting ?? {},
         watched: run.prepared === null || Object.keys(run.prepared.probes).length > 0,
       });
@@ -111,7 +117,12 @@ function measured(score: SetScore): { value: number; low: number; high: number; 
   if (budget && 'points' in budget && accuracy) {
     return { value: accuracy.drop, low: accuracy.low, high: accuracy.high, budget: budget.points };
   }
-  return { value: score.value, low: score.low, high: score.high, budget: budget && 'nats' in budget ? budget.nats : null };
+  return {
+    value: score.value,
+    low: score.low,
+    high: score.high,
+    budget: budget && 'nats' in budget ? budget.nats : null,
+  };
 }
 
 function failureText(error: NonNullable<RunView['error']>): HTMLElement[] {

@@ -6,9 +6,7 @@ export function formatNumber(value: number | null | undefined, digits = 4): stri
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '−∞';
   if (value === 0) return '0';
   const size = Math.abs(value);
-  return withMinus(
-    size >= 1e6 || size < 1e-4 ? shortExponent(value, Math.min(digits, 3)) : plain(value, size, digits),
-  );
+  return withMinus(size >= 1e6 || size < 1e-4 ? shortExponent(value, Math.min(digits, 3)) : plain(value, size, digits));
 }
 
 /** With its sign: forgetting and differences. */

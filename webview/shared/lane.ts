@@ -3,11 +3,18 @@
  * axes, cursor and dragging; lanePaint draws. A lane never moves its own view: it asks its group.
  */
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import { h, on, setText, svg } from './dom.ts';
 import { formatNumber } from './format.ts';
 import { type LaneSeries, type LaneSpec, logTicks, tickLabels, valueRange } from './laneModel.ts';
-import { type Frame, type Interval, type Mark, paintIntervals, paintLevel, paintLine, paintMarks } from './lanePaint.ts';
+import {
+  type Frame,
+  type Interval,
+  type Mark,
+  paintIntervals,
+  paintLevel,
+  paintLine,
+  paintMarks,
+} from './lanePaint.ts';
 import { type LaneTable, laneTable } from './laneTable.ts';
 import type { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
@@ -23,7 +30,7 @@ export interface Budget {
 export interface LaneContext {
   data(key: string): SeriesData;
   range(): [number, number];
-  isHidden(name: string): boolean;
+  isHidden(series: LaneSeries): boolean;
   log(): boolean;
   /** Smoothing in steps; 0 for lanes whose points are few and exact. */
   window(spec: LaneSpec): number;
@@ -33,7 +40,7 @@ export interface LaneContext {
   moveCursor(step: number | null): void;
   zoom(from: number, to: number): void;
   zoomOut(): void;
-  toggle(name: string): void;
+  toggle(hiddenBy: string): void;
 }
 
 const axisWidth = 56;
@@ -100,7 +107,7 @@ export class Lane {
     this.#plot ??= this.#makePlot(width);
     const plot = this.#plot;
     const [from, to] = this.#context.range();
-    const [low, high] = this.#values_(from, to);
+    const [low, high] = this.#valueRange(from, to);
     const shown = `${from} ${to} ${low} ${high} ${this.#context.log()} ${width}`;
     if (shown === this.#shown) {
       plot.redraw(false, false);
@@ -144,7 +151,9 @@ export class Lane {
   }
 
   showHidden(): void {
-    for (const [name, item] of this.#items) item.setAttribute('aria-pressed', String(!this.#context.isHidden(name)));
+    for (const series of this.spec.series) {
+      this.#items.get(series.key)?.setAttribute('aria-pressed', String(!this.#context.isHidden(series)));
+    }
   }
 
   /** Colours of the theme or the height have changed. */
@@ -152,7 +161,7 @@ export class Lane {
     this.#height = height;
     this.#shown = '';
     for (const series of this.spec.series) {
-      const swatch = this.#items.get(series.name)?.querySelector<SVGElement>('.swatch');
+      const swatch = this.#items.get(series.key)?.querySelector<SVGElement>('.swatch');
       if (swatch) swatch.style.stroke = look(series.look).colour;
     }
     this.#plot?.setSize({ width: this.#plot.width, height });
@@ -165,10 +174,10 @@ export class Lane {
   }
 
   #visible(): LaneSeries[] {
-    return this.spec.series.filter(series => !this.#context.isHidden(series.name));
+    return this.spec.series.filter(series => !this.#context.isHidden(series));
   }
 
-  #values_(from: number, to: number): [number, number] {
+  #valueRange(from: number, to: number): [number, number] {
     const log = this.#context.log() && canBeLog(this.spec);
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
@@ -344,15 +353,14 @@ export class Lane {
       series.replayed && h('span', { class: 'hidden-text' }, t('replayed')),
       value,
     );
-    on(item, 'click', () => this.#context.toggle(series.name));
+    on(item, 'click', () => this.#context.toggle(series.hiddenBy));
     this.#values.set(series.key, value);
-    this.#items.set(series.name, item);
+    this.#items.set(series.key, item);
     return item;
   }
 }
 
-export const replayedHelp = () =>
-  t('Texts like these were also replayed in training: this set wins by construction.');
+export const replayedHelp = () => t('Texts like these were also replayed in training: this set wins by construction.');
 
 export function laneTitle(spec: LaneSpec): string {
   const names: Record<LaneSpec['lane'], string> = {
@@ -380,7 +388,7 @@ function canBeLog(spec: LaneSpec): boolean {
   return spec.lane === 'loss';
 }
 
-function linearTicks(low: number, high: number, most: number): number[] {
+export function linearTicks(low: number, high: number, most: number): number[] {
   const span = high - low;
   if (!(span > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(span / most));

@@ -7,7 +7,7 @@ import type { Channel } from './channel.ts';
 import { h, setText } from './dom.ts';
 import { formatCount } from './format.ts';
 import { type Budget, Lane, type LaneContext } from './lane.ts';
-import { axisEnd, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
+import { axisEnd, type LaneSeries, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
 import type { Interval, Mark } from './lanePaint.ts';
 import { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
@@ -24,7 +24,9 @@ export interface LaneExtras {
 }
 
 export interface LaneGroupOptions {
-  /** Small lanes for a docked view: no toolbar but the table, every lane with its own steps. */
+  /** `stack`: one below the other with the steps under the last. `grid`: side by side, each with its steps. */
+  layout: 'stack' | 'grid';
+  /** Small lanes for a docked view, with the least of a toolbar. */
   compact: boolean;
   /** Names and values of the lines in each lane's head. */
   legend: boolean;
@@ -43,11 +45,14 @@ interface View {
 const defaultView: View = { zoom: null, follow: true, log: false, smoothing: 'medium', table: false, hidden: [] };
 /** Lines that answer no first question start hidden; a click on their name shows them. */
 const hiddenAtFirst = ['objective'];
+/** As in metrics.css. */
+const compactWidth = 250;
+const compactGap = 16;
 /** Rows of a table twin: few enough to be read. */
 const tableColumns = 60;
 
 export class LaneGroup implements LaneContext {
-  readonly element = h('div', { class: 'lanes' });
+  readonly element: HTMLElement;
   readonly toolbar = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': t('Charts') });
   readonly #readout = h('output', { class: 'readout' });
   readonly #channel: Channel;
@@ -55,6 +60,7 @@ export class LaneGroup implements LaneContext {
   readonly #series = new Map<string, SeriesData>();
   readonly #dirty = new Set<Lane>();
   #lanes: Lane[] = [];
+  #laneCount = 0;
   #specs = '';
   #extras: LaneExtras = { newest: 0, planned: null, marks: [], intervals: new Map(), budgets: () => [] };
   #view: View;
@@ -68,12 +74,14 @@ export class LaneGroup implements LaneContext {
   #slowTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(channel: Channel, options: LaneGroupOptions) {
+    this.element = h('div', { class: `lanes lanes-${options.layout}` });
     this.#channel = channel;
     this.#options = options;
-    this.#view = { ...defaultView, hidden: hiddenAtFirst, ...(channel.view['lanes'] as Partial<View> | undefined) };
+    this.#view = { ...defaultView, hidden: hiddenAtFirst, ...(channel.view.lanes as Partial<View> | undefined) };
     this.#fillToolbar();
     addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(this.element);
+    if (options.compact) addEventListener('resize', () => this.#resized());
     onThemeChange(() => {
       for (const lane of this.#lanes) lane.refresh();
     });
@@ -130,8 +138,8 @@ export class LaneGroup implements LaneContext {
     return this.#view.zoom ?? [0, axisEnd(this.#extras.newest, this.#extras.planned)];
   }
 
-  isHidden(name: string): boolean {
-    return this.#view.hidden.includes(name);
+  isHidden(series: LaneSeries): boolean {
+    return this.isOff(series.hiddenBy);
   }
 
   log(): boolean {
@@ -163,6 +171,7 @@ export class LaneGroup implements LaneContext {
       lane.showCursor(this.#cursor);
       lane.showValues(this.#cursor);
     }
+    this.element.classList.toggle('at-cursor', this.#cursor !== null);
     this.#showReadout();
     this.#options.onCursor?.(this.#cursor);
   }
@@ -179,10 +188,14 @@ export class LaneGroup implements LaneContext {
     this.#ranged();
   }
 
-  toggle(name: string): void {
-    const hidden = this.isHidden(name)
-      ? this.#view.hidden.filter(other => other !== name)
-      : [...this.#view.hidden, name];
+  isOff(hiddenBy: string): boolean {
+    return this.#view.hidden.includes(hiddenBy);
+  }
+
+  toggle(hiddenBy: string): void {
+    const hidden = this.isOff(hiddenBy)
+      ? this.#view.hidden.filter(other => other !== hiddenBy)
+      : [...this.#view.hidden, hiddenBy];
     this.#keep({ hidden });
     for (const lane of this.#lanes) lane.showHidden();
     this.#subscribe();
@@ -232,17 +245,25 @@ export class LaneGroup implements LaneContext {
   #makeLanes(specs: LaneSpec[]): void {
     for (const lane of this.#lanes) lane.destroy();
     const last = specs.length - 1;
+    this.#laneCount = specs.length;
     this.#lanes = specs.map(
       (spec, index) =>
         new Lane(spec, this, {
-          height: this.#options.compact ? 92 : plotHeight(spec, index === last),
-          withSteps: this.#options.compact || index === last,
+          height: this.#height(spec, index === last),
+          withSteps: this.#options.layout === 'grid' || index === last,
           legend: this.#options.legend,
         }),
     );
     this.element.replaceChildren(...this.#lanes.map(lane => lane.element));
     for (const lane of this.#lanes) lane.showHidden();
     this.#showTables();
+  }
+
+  #height(spec: LaneSpec, isLast: boolean): number {
+    if (this.#options.compact) return compactHeight(this.element.clientWidth, this.#laneCount);
+    if (this.#options.layout === 'grid') return 150;
+    const tall = spec.lane === 'loss' || spec.lane === 'forgetting' || spec.lane === 'kl';
+    return (tall ? 132 : 76) + (isLast ? 18 : 0);
   }
 
   #showTables(): void {
@@ -258,7 +279,7 @@ export class LaneGroup implements LaneContext {
     const range = this.#view.zoom ? this.#paddedZoom() : {};
     const series = this.#lanes
       .flatMap(lane => lane.spec.series)
-      .filter(entry => !this.isHidden(entry.name))
+      .filter(entry => !this.isHidden(entry))
       .map(({ run, name }) => ({ run, name, columns: Math.min(8192, this.#columns), ...range }));
     this.#channel.send({ type: 'subscribe', request: this.#request, series: series.slice(0, 1024) });
   }
@@ -292,6 +313,7 @@ export class LaneGroup implements LaneContext {
 
   #resized(): void {
     const columns = Math.round((this.#lanes[0]?.plotWidth ?? 0) / 1.5);
+    if (this.#options.compact) for (const lane of this.#lanes) lane.refresh(this.#height(lane.spec, false));
     this.#drawSoon(this.#lanes);
     if (!this.#view.table && Math.abs(columns - this.#columns) > this.#columns / 4) this.#subscribeSoon();
   }
@@ -342,13 +364,14 @@ export class LaneGroup implements LaneContext {
   }
 }
 
-function plotHeight(spec: LaneSpec, isLast: boolean): number {
-  const tall = spec.lane === 'loss' || spec.lane === 'forgetting' || spec.lane === 'kl';
-  return (tall ? 132 : 76) + (isLast ? 18 : 0);
+/** Small lanes share the height that a docked view has, between legible and generous. */
+function compactHeight(width: number, lanes: number): number {
+  const columns = Math.max(1, Math.floor((width + compactGap) / (compactWidth + compactGap)));
+  const room = (innerHeight - 44) / Math.ceil(lanes / columns);
+  return Math.round(Math.min(180, Math.max(72, room - 46)));
 }
 
 function isOnScreen(element: HTMLElement): boolean {
   const box = element.getBoundingClientRect();
   return box.bottom > -200 && box.top < innerHeight + 200;
 }
-

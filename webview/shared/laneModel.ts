@@ -18,6 +18,8 @@ export interface LaneSeries {
   /** Part of the picture but not the point of it: drawn thin. */
   quiet: boolean;
   replayed: boolean;
+  /** What hides it: the series in a run's lanes, the run where runs are compared. */
+  hiddenBy: string;
 }
 
 export interface LaneSpec {
@@ -53,6 +55,7 @@ export function lanesOfRun(run: Pick<RunView, 'id' | 'catalogue' | 'prepared'>):
       look: lookOf(entry.name, sets),
       quiet: entry.name in quietLooks,
       replayed: run.prepared?.probes[set]?.replayed ?? false,
+      hiddenBy: entry.name,
     });
   }
   return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
@@ -73,6 +76,7 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'cata
         look: run.colour,
         quiet: false,
         replayed: false,
+        hiddenBy: run.id,
       });
     }
   }

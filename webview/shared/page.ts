@@ -1,5 +1,4 @@
 /** What every page has: a body in the editor's colours, a place for messages, and a voice for screen readers. */
-import './base.css';
 import type { RunView } from '../../src/protocol/panel.ts';
 import { h, setText } from './dom.ts';
 import { icon } from './icons.ts';

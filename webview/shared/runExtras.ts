@@ -1,11 +1,11 @@
 /** What a run's lanes show besides its series: marks, intervals of the evaluations, budgets. Pure. */
 import type { RunView } from '../../src/protocol/panel.ts';
 import type { SetScore } from '../../src/protocol/trainer.ts';
+import { formatNumber, setOf } from './format.ts';
 import type { Budget } from './lane.ts';
 import type { LaneExtras } from './laneGroup.ts';
 import { type LaneSpec, seriesKey } from './laneModel.ts';
 import type { Interval } from './lanePaint.ts';
-import { formatNumber, setOf } from './format.ts';
 import { t } from './strings.ts';
 
 export function runExtras(run: RunView): LaneExtras {
@@ -23,7 +23,11 @@ export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<stri
   const intervals = new Map<string, Interval[]>();
   for (const evaluation of run.evaluations) {
     for (const [set, score] of Object.entries(evaluation.forgetting)) {
-      add(intervals, seriesKey(run.id, `forgetting.${set}`), { step: evaluation.step, low: score.low, high: score.high });
+      add(intervals, seriesKey(run.id, `forgetting.${set}`), {
+        step: evaluation.step,
+        low: score.low,
+        high: score.high,
+      });
     }
   }
   return intervals;
@@ -37,6 +41,12 @@ export function latestBudgets(run: Pick<RunView, 'evaluations'>): Record<string,
   return budgets;
 }
 
+/** The budget of the one set whose lane it is, in a lane of several runs. */
+export function sharedBudget(spec: LaneSpec, budgets: Record<string, NonNullable<SetScore['budget']>>): Budget[] {
+  const [line] = budgetsOf(spec, budgets);
+  return line ? [{ value: line.value, label: t('budget {0}', formatNumber(line.value)), look: -1 }] : [];
+}
+
 /** Budgets that the lane's unit can show; one line for sets that share a budget. */
 function budgetsOf(spec: LaneSpec, budgets: Record<string, NonNullable<SetScore['budget']>>): Budget[] {
   if (spec.lane !== 'forgetting') return [];
@@ -47,7 +57,9 @@ function budgetsOf(spec: LaneSpec, budgets: Record<string, NonNullable<SetScore[
     const value = budget && ('points' in budget ? inPoints && budget.points : !inPoints && budget.nats);
     if (typeof value !== 'number') continue;
     const shared = lines.has(value);
-    const label = shared ? t('budget {0}', formatNumber(value)) : t('budget {0}: {1}', series.label, formatNumber(value));
+    const label = shared
+      ? t('budget {0}', formatNumber(value))
+      : t('budget {0}: {1}', series.label, formatNumber(value));
     lines.set(value, { value, label, look: shared ? -1 : series.look });
   }
   return [...lines.values()];

@@ -63,7 +63,9 @@ export function select<T extends string>(
   const element = h(
     'vscode-dropdown',
     { 'aria-label': label },
-    ...options.map(option => h('vscode-option', { value: option.value, selected: option.value === value }, option.text)),
+    ...options.map(option =>
+      h('vscode-option', { value: option.value, selected: option.value === value }, option.text),
+    ),
   ) as Dropdown;
   element.addEventListener('change', () => onChange(element.value as T));
   return h('span', { class: 'field' }, h('span', { class: 'field-label', 'aria-hidden': 'true' }, label), element);
@@ -89,12 +91,7 @@ export function tabs(label: string, all: Tab[], active: string, onChange: (id: s
     return h('vscode-panel-tab', { id: `tab-${tab.id}` }, tab.title, badge);
   });
   const bodies = all.map(tab => h('vscode-panel-view', { id: `view-${tab.id}` }, tab.content));
-  const element = h(
-    'vscode-panels',
-    { 'aria-label': label, activeid: `tab-${active}` },
-    ...heads,
-    ...bodies,
-  ) as Panels;
+  const element = h('vscode-panels', { 'aria-label': label, activeid: `tab-${active}` }, ...heads, ...bodies) as Panels;
   element.addEventListener('change', event => {
     const tab = (event as CustomEvent<HTMLElement | undefined>).detail;
     if (event.target === element && tab?.id) onChange(tab.id.slice('tab-'.length));
@@ -115,5 +112,10 @@ export function badge(text: string, className = ''): HTMLElement {
 }
 
 export function busy(label: string): HTMLElement {
-  return h('div', { class: 'busy', role: 'status' }, h('vscode-progress-ring', { 'aria-hidden': 'true' }), h('span', {}, label));
+  return h(
+    'div',
+    { class: 'busy', role: 'status' },
+    h('vscode-progress-ring', { 'aria-hidden': 'true' }),
+    h('span', {}, label),
+  );
 }

@@ -22,7 +22,12 @@ export function verdictIcon(verdict: Verdict): SVGElement {
 }
 
 export function verdictBadge(verdict: Verdict): HTMLElement {
-  return h('span', { class: `verdict-badge verdict-${verdictClass(verdict)}` }, verdictIcon(verdict), verdictWord(verdict));
+  return h(
+    'span',
+    { class: `verdict-badge verdict-${verdictClass(verdict)}` },
+    verdictIcon(verdict),
+    verdictWord(verdict),
+  );
 }
 
 const statusIcons: Record<RunStatus, IconName> = {
