@@ -130,9 +130,8 @@ export async function checkStepZero({ model, plan, modelFolder }: OpenedRun, obs
   });
   const weights = await ModelWeights.open(modelFolder);
   try {
-    const checked = await stepZeroChecks(model, { batches }, async name =>
-      weights.tensors.has(name) ? weights.read(name) : null,
-    );
+    const file = { names: [...weights.tensors.keys()], read: (name: string) => weights.read(name) };
+    const checked = await stepZeroChecks(model, { batches }, file);
     observer(checked);
     refuseFailedChecks(checked);
   } finally {

@@ -66,9 +66,9 @@ export class Evaluator {
     const event: EvaluatedEvent = { type: 'evaluated', step, final, learning: {}, forgetting: {}, kl: {} };
     const lines: string[] = [];
     for (const [i, set] of sets.entries()) {
-      const phase = final ? 'final evaluation' : 'evaluating';
-      onProgress(phase, i / sets.length);
-      const scored = await this.#score(set, final, fraction => onProgress(phase, (i + fraction) / sets.length));
+      const scored = await this.#score(set, final, (phase, fraction) =>
+        onProgress(phase, (i + fraction) / sets.length),
+      );
       lines.push(...itemLines(set, scored));
       const { base, tuned } = scored;
       const { kind, replayed, budget } = set;
@@ -88,13 +88,18 @@ export class Evaluator {
       .reduce((sum, count) => sum + count, 0);
   }
 
-  async #score(set: EvaluatedSet, final: boolean, onProgress: (fraction: number) => void): Promise<ScoredItems> {
+  async #score(set: EvaluatedSet, final: boolean, onProgress: EvaluatorOptions['onProgress']): Promise<ScoredItems> {
     const { pair, maxLength } = this.#options;
     const places = this.#places(set, final);
     const itemsAt = (chosen: number[]): EncodedItem[] => chosen.map(place => set.items[place]!);
     const known = await this.#baseScores(set);
-    const base = await known.of(places, missing => scoreItems(itemsAt(missing), maxLength, pair.scoreBase, onProgress));
-    const tuned = await scoreItems(itemsAt(places), maxLength, pair.scoreTuned, onProgress);
+    const base = await known.of(places, missing =>
+      scoreItems(itemsAt(missing), maxLength, pair.scoreBase, fraction => onProgress('base scores', fraction)),
+    );
+    const phase = final ? 'final evaluation' : 'evaluating';
+    const tuned = await scoreItems(itemsAt(places), maxLength, pair.scoreTuned, fraction =>
+      onProgress(phase, fraction),
+    );
     for (const [who, scores] of [['base', base] as const, ['tuned', tuned] as const]) {
       const bad = scores.findIndex(({ loss }) => !Number.isFinite(loss));
       if (bad >= 0) throw notFinite(who, set, set.items[places[bad]!]!.line, scores[bad]!.loss);

@@ -7,8 +7,11 @@ export interface FirstStep {
   batches: { batch: Batch; rows: Row[] }[];
 }
 
-/** A tensor as the base model's file holds it; `null` where there is no such tensor. */
-export type ReadFile = (name: string) => Promise<Float32Array | null>;
+/** The tensors of the base model's files. */
+export interface FileTensors {
+  names: string[];
+  read(name: string): Promise<Float32Array>;
+}
 
 export type CheckResult = { status: 'ok' | 'failed' | 'skipped'; detail?: string };
 

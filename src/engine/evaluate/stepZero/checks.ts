@@ -5,7 +5,7 @@
 import type { CheckedEvent, StepZeroCheck } from '../../../protocol/trainer.ts';
 import { EngineError } from '../../engineError.ts';
 import type { TuningModel } from '../../model/tuningModel.ts';
-import type { CheckResult, FirstStep, ReadFile } from './checkResult.ts';
+import type { CheckResult, FileTensors, FirstStep } from './checkResult.ts';
 import { checkLabels } from './labels.ts';
 import { checkMask } from './mask.ts';
 import { checkNeutral } from './neutral.ts';
@@ -13,11 +13,11 @@ import { checkPenalty } from './penalty.ts';
 import { checkPrecision } from './precision.ts';
 import { checkTrainEqualsEval } from './trainEqualsEval.ts';
 
-export async function stepZeroChecks(model: TuningModel, first: FirstStep, readFile: ReadFile): Promise<CheckedEvent> {
+export async function stepZeroChecks(model: TuningModel, first: FirstStep, file: FileTensors): Promise<CheckedEvent> {
   const checks: Record<StepZeroCheck, CheckResult> = {
     labels: await checkLabels(model, first),
     mask: await checkMask(model, first),
-    precision: await checkPrecision(model, readFile),
+    precision: await checkPrecision(model, file),
     neutral: await checkNeutral(model, first),
     penalty: await checkPenalty(model, first),
     trainEqualsEval: await checkTrainEqualsEval(model, first),
