@@ -162,11 +162,12 @@ export function hoverChart(
   { steps, values }: Pick<Curve, 'steps' | 'values'>,
   size = { width: 320, height: 80 },
 ): string {
-  const finite = values.filter(value => value !== null);
-  const x = linearScale([steps[0] ?? 0, steps.at(-1) ?? 0], [4, size.width - 4]);
-  const y = linearScale(finite, [size.height - 4, 4]);
+  const y = linearScale(
+    values.filter(value => value !== null),
+    [size.height - 4, 4],
+  );
   const [from, to] = [steps[0] ?? 0, steps.at(-1) ?? 0];
-  const across = (step: number): number => 4 + ((step - from) / Math.max(to - from, 1)) * (size.width - 8);
-  const path = pathOf({ steps, values }, x.from === from && x.to === to ? x : across, y);
+  const x = (step: number): number => 4 + ((step - from) / Math.max(to - from, 1)) * (size.width - 8);
+  const path = pathOf({ steps, values }, x, y);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}"><path d="${path}" fill="none" stroke="${colourOf(0)}" stroke-width="1.5"/></svg>`;
 }
