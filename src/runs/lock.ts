@@ -2,7 +2,7 @@
  * A lock that the dead cannot hold: a file made with O_EXCL that names its holder. It is stale only when the holder is
  * provably gone; a holder on another host is never pushed out. Knows nothing of what it protects.
  */
-import { linkSync, rmSync } from 'node:fs';
+import { constants, copyFileSync, linkSync, rmSync } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
 import { isAlive, ownIdentity, type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
 import { fromSystem, systemCode } from './runsError.ts';
@@ -28,6 +28,13 @@ export async function tryLock(file: string): Promise<LockAttempt> {
   return { held: false, holder: null };
 }
 
+/** Who holds it now; `null` when nobody living does. */
+export async function lockHolder(file: string): Promise<ProcessIdentity | null> {
+  const holder = await readHolder(file);
+  if (typeof holder === 'string') return null;
+  return (await isAlive(holder)) === 'gone' ? null : holder;
+}
+
 /** Waits until the lock is free. */
 export async function waitForLock(
   file: string,
@@ -48,13 +55,23 @@ async function create(file: string, me: ProcessIdentity): Promise<boolean> {
     const handle = await open(own, 'wx');
     await handle.writeFile(JSON.stringify(me));
     await handle.close();
-    linkSync(own, file);
+    placeWhole(own, file);
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
     throw fromSystem(error, file, 'locking');
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+function placeWhole(own: string, file: string): void {
+  try {
+    linkSync(own, file);
+  } catch (error) {
+    // File systems without hard links: made in place, with the risk that somebody reads it half written and waits.
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EINVAL'].includes(systemCode(error))) throw error;
+    copyFileSync(own, file, constants.COPYFILE_EXCL);
   }
 }
 

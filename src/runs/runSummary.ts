@@ -1,8 +1,9 @@
 /** What a list shows of a run: one row, made from its request, its status and one pass over its journal. */
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { worstVerdict } from '../domain/statistics.ts';
 import type { RunStatus } from '../protocol/result.ts';
-import { type EvaluatedEvent, type Verdict, verdictSchema } from '../protocol/trainer.ts';
+import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
 import { readJournal } from './journal.ts';
 import type { RunFolder } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
@@ -104,15 +105,10 @@ function outcomeOf(evaluated: EvaluatedEvent | null): Pick<RunSummary, 'verdict'
   ]);
   const learning = Object.entries(evaluated.learning).map(([name, { value }]) => [name, value]);
   return {
-    verdict: worst(Object.values(evaluated.forgetting).map(({ verdict }) => verdict)),
+    verdict: worstVerdict(Object.values(evaluated.forgetting).map(({ verdict }) => verdict)),
     sets: Object.fromEntries(sets),
     learning: Object.fromEntries(learning),
   };
-}
-
-function worst(verdicts: (Verdict | undefined)[]): Verdict | null {
-  const order: Verdict[] = ['forgot', 'cannot tell', 'kept'];
-  return order.find(verdict => verdicts.includes(verdict)) ?? null;
 }
 
 function nothingWhenDamaged(error: unknown): null {

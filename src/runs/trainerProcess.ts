@@ -57,6 +57,8 @@ export interface TrainerExit {
   killedByUs: boolean;
 }
 
+/** A long evaluation may be under way when a stop comes. */
+const aliveCountsMs = 60_000;
 const lastLines = 20;
 const longestLog = 16 * 1024 * 1024;
 
@@ -77,6 +79,8 @@ export class TrainerProcess {
   #breach: ErrorReport | null = null;
   #killedByUs = false;
   #progressAt = Date.now();
+  #askedAt = 0;
+  #stepsSinceStop = 0;
   #stopping: 'no' | 'asked' | 'now' = 'no';
   #gone = false;
 
@@ -140,7 +144,9 @@ export class TrainerProcess {
 
   async #descend(): Promise<void> {
     this.#stopping = 'asked';
-    this.#progressAt = Date.now();
+    this.#askedAt = Date.now();
+    this.#progressAt = this.#askedAt;
+    this.#stepsSinceStop = 0;
     this.send({ type: 'stop' });
     const { graceMs } = this.#limits;
     await this.#untilGone(() => this.#stopping === 'now' || Date.now() - this.#progressAt > graceMs);
@@ -188,9 +194,15 @@ export class TrainerProcess {
     const event = decoded.value;
     if (!this.#greeted && !this.#greet(event)) return;
     this.spokeAt = Date.now();
-    // A trainer that goes on training after a stop makes no progress towards its end.
-    if (event.type !== 'alive' && event.type !== 'step') this.#progressAt = this.spokeAt;
+    if (this.#isProgress(event)) this.#progressAt = this.spokeAt;
     this.#onEvent(event);
+  }
+
+  /** Towards its end, after a stop: the step under way may be long, but going on training is no progress. */
+  #isProgress({ type }: TrainerEvent): boolean {
+    if (type === 'alive') return Date.now() - this.#askedAt < aliveCountsMs;
+    if (type === 'step') this.#stepsSinceStop += 1;
+    return type !== 'step' || this.#stepsSinceStop <= 2;
   }
 
   #greet(event: TrainerEvent): boolean {

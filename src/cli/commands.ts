@@ -1,0 +1,13 @@
+/** The subcommands there are, in the order of the help. */
+import type { Command } from './command.ts';
+import { check } from './commands/check.ts';
+import { compare } from './commands/compare.ts';
+import { doctor } from './commands/doctor.ts';
+import { evaluate } from './commands/eval.ts';
+import { logs } from './commands/logs.ts';
+import { ls } from './commands/ls.ts';
+import { run } from './commands/run.ts';
+import { show } from './commands/show.ts';
+import { stop } from './commands/stop.ts';
+
+export const commands: Command[] = [run, compare, check, ls, show, logs, stop, evaluate, doctor];

@@ -1,0 +1,135 @@
+/** `holdfast doctor`: what a run would find on this machine, and the remedy for what is missing. */
+
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { exitCodes } from '../../protocol/exitCode.ts';
+import { hubCache, shippedModels } from '../../runs/allowedRoots.ts';
+import { checkEngine, engineVersion } from '../../runs/engineFolder.ts';
+import { holdfastHome } from '../../runs/home.ts';
+import { chooseNode } from '../../runs/nodePath.ts';
+import { errorReport } from '../../runs/runsError.ts';
+import { type Command, jsonOption } from '../command.ts';
+import { ownEngineFolder, storeHere } from '../machine.ts';
+import { bytes, table } from '../table.ts';
+
+interface Finding {
+  what: string;
+  /** `no` keeps runs from starting; `info` never does. */
+  state: 'ok' | 'no' | 'info';
+  found: string;
+  remedy?: string;
+}
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'What a run would find on this machine.',
+  usage: '[--json]',
+  options: { ...jsonOption },
+  async run({ output }) {
+    const engineFolder = ownEngineFolder();
+    const findings = [
+      await node(),
+      engine(engineFolder),
+      runtime(engineFolder),
+      model(engineFolder),
+      processors(),
+      await gpu(),
+      await store(),
+      { what: 'home', state: 'info' as const, found: holdfastHome() },
+      {
+        what: 'hub cache',
+        state: 'info' as const,
+        found: `${hubCache()}${existsSync(hubCache()) ? '' : ' (not there yet)'}`,
+      },
+    ];
+    output.answer(findings);
+    const marks = { ok: '✓', no: '✗', info: '·' };
+    output.line(
+      table(
+        [{ title: '' }, { title: 'what' }, { title: 'found' }],
+        findings.map(({ what, state, found }) => [marks[state], what, found]),
+      ),
+    );
+    for (const { what, remedy } of findings) if (remedy) output.line(`\n${what}: ${remedy}`);
+    return findings.some(({ state }) => state === 'no') ? exitCodes.environment : exitCodes.done;
+  },
+};
+
+async function node(): Promise<Finding> {
+  try {
+    const { path, reason } = await chooseNode(process.env.HOLDFAST_NODE);
+    return { what: 'node', state: 'ok', found: `${path}: ${reason}` };
+  } catch (error) {
+    const { message, remedy } = errorReport(error);
+    return { what: 'node', state: 'no', found: message, remedy };
+  }
+}
+
+function engine(folder: string): Finding {
+  try {
+    checkEngine(folder);
+    return { what: 'engine', state: 'ok', found: `${engineVersion(folder)} in ${folder}` };
+  } catch (error) {
+    const { message, remedy } = errorReport(error);
+    return { what: 'engine', state: 'no', found: message, remedy };
+  }
+}
+
+function runtime(folder: string): Finding {
+  try {
+    const require = createRequire(join(folder, 'trainer.cjs'));
+    const manifest = require('onnxruntime-node/package.json') as { version: string };
+    require('onnxruntime-node');
+    return { what: 'runtime', state: 'ok', found: `onnxruntime ${manifest.version} on cpu` };
+  } catch (error) {
+    const found = `onnxruntime-node does not load: ${errorReport(error).message.split('\n')[0]}`;
+    const remedy = `There are binaries for Linux (glibc) and Windows on x64 and arm64, and macOS on arm64; this is ${process.platform} ${process.arch}. Install again with: npm ci`;
+    return { what: 'runtime', state: 'no', found, remedy };
+  }
+}
+
+function model(folder: string): Finding {
+  const models = shippedModels(folder);
+  const tiny = models && join(models, 'holdfast-tiny');
+  if (tiny && existsSync(join(tiny, 'config.json'))) return { what: 'model', state: 'ok', found: tiny };
+  const remedy = 'Recipes that name holdfast-tiny will not run; in a checkout it is made by: npm run make:model';
+  return { what: 'model', state: 'info', found: 'the shipped model is not there', remedy };
+}
+
+function processors(): Finding {
+  const { HOLDFAST_THREADS } = process.env;
+  const threads = HOLDFAST_THREADS
+    ? `${HOLDFAST_THREADS} threads (HOLDFAST_THREADS)`
+    : `${availableParallelism()} threads`;
+  const memory = `${bytes(freemem())} of ${bytes(totalmem())} free`;
+  return { what: 'processor', state: 'ok', found: `${cpus()[0]?.model.trim() ?? process.arch}, ${threads}, ${memory}` };
+}
+
+async function gpu(): Promise<Finding> {
+  try {
+    const query = ['--query-gpu=name,memory.total', '--format=csv,noheader'];
+    const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 5000 });
+    return { what: 'gpu', state: 'info', found: `${stdout.trim().split('\n').join('; ')} (runs use the CPU)` };
+  } catch {
+    return { what: 'gpu', state: 'info', found: 'none found; runs use the CPU' };
+  }
+}
+
+async function store(): Promise<Finding> {
+  const { folder, root } = storeHere();
+  const existing = existsSync(folder) ? folder : root;
+  try {
+    await access(existing, constants.W_OK);
+    const { statfs } = await import('node:fs/promises');
+    const { bavail, bsize } = await statfs(existing);
+    return { what: 'store', state: 'ok', found: `${folder}, ${bytes(bavail * bsize)} free` };
+  } catch (error) {
+    const remedy = 'Give yourself the right to write there, or set HOLDFAST_RUNS_FOLDER to another folder.';
+    return { what: 'store', state: 'no', found: `${folder}: ${errorReport(error).message}`, remedy };
+  }
+}

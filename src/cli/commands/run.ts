@@ -1,0 +1,103 @@
+/** `holdfast run`: one run of a recipe, in the foreground or detached. */
+import { RunState } from '../../domain/runState.ts';
+import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
+import type { RunResult } from '../../protocol/result.ts';
+import { type VariantName, variantNames } from '../../recipe/schema.ts';
+import { createRun } from '../../runs/createRun.ts';
+import { launchRunner } from '../../runs/launch.ts';
+import { identityFor, resultOf } from '../../runs/loadRun.ts';
+import { ownIdentity } from '../../runs/processIdentity.ts';
+import type { RunFolder } from '../../runs/runFolder.ts';
+import type { Store } from '../../runs/store.ts';
+import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
+import { type Machine, storeForRecipe, thisMachine } from '../machine.ts';
+import type { Output } from '../output.ts';
+import { Progress } from '../progress.ts';
+import { resultText } from '../resultText.ts';
+import { Interruptions, watchRun } from '../watchRun.ts';
+
+export const run: Command = {
+  name: 'run',
+  summary: 'Fine-tune as a recipe says, and judge what was forgotten.',
+  usage: 'RECIPE [--variant NAME] [--set KEY=VALUE …] [--name NAME] [--detach] [--fail-on forgot] [--json]',
+  options: {
+    variant: { type: 'string', value: 'NAME', help: `${variantNames.join(', ')}. Default: as-written.` },
+    set: {
+      type: 'string',
+      multiple: true,
+      value: 'KEY=VALUE',
+      help: 'A key of the recipe, as train.learning_rate=3e-4.',
+    },
+    name: { type: 'string', value: 'NAME', help: 'Name of the run.' },
+    detach: { type: 'boolean', short: 'd', help: 'Return at once; the run goes on.' },
+    'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
+    ...jsonOption,
+  },
+  async run({ positionals, values, output }) {
+    const recipeFile = onlyPositional(run, positionals, 'RECIPE');
+    const failOn = text(values, 'fail-on');
+    if (failOn !== undefined && failOn !== 'forgot') throw wrongUse(run, `--fail-on knows "forgot", not "${failOn}"`);
+    const store = storeForRecipe(recipeFile);
+    const machine = await thisMachine();
+    const detached = flag(values, 'detach');
+    const folder = await createRun({
+      ...machine,
+      recipeFile,
+      store,
+      variant: variantOption(run, text(values, 'variant')),
+      overrides: list(values, 'set'),
+      name: text(values, 'name'),
+      ...(!detached && { owner: await ownIdentity() }),
+    });
+    if (detached) return detach(machine, store, folder, output);
+    const interruptions = new Interruptions();
+    try {
+      await launchRunner({ ...machine, store, trusted: true });
+      const result = await watchToEnd(store, folder, output, interruptions);
+      output.answer(result);
+      if (result.status === 'failed' || result.status === 'lost') output.error(result.error ?? unexplained);
+      else output.line(resultText(result));
+      return exitCodeFor(result, failOn === 'forgot');
+    } finally {
+      interruptions.end();
+    }
+  },
+};
+
+export const unexplained = { code: 'run-lost', message: 'The run ended without a word' };
+
+export function variantOption(command: Command, given: string | undefined): VariantName {
+  const name = given ?? 'as-written';
+  const found = variantNames.find(known => known === name);
+  if (!found) throw wrongUse(command, `There is no variant "${name}"; there are ${variantNames.join(', ')}`);
+  return found;
+}
+
+/** Follows the run, shows its progress, and gives its result. */
+export async function watchToEnd(
+  store: Store,
+  folder: RunFolder,
+  output: Output,
+  interruptions: Interruptions,
+): Promise<RunResult> {
+  const request = await folder.request();
+  if (!request) throw new Error(`${folder.runJson} is gone`);
+  const progress = new Progress(output, request.variant);
+  const state = new RunState(identityFor(folder, request));
+  const onRecord = (record: Parameters<RunState['apply']>[0]) => void state.apply(record);
+  const status = await watchRun({ store, run: folder, progress, interruptions, onRecord });
+  return resultOf(state, status);
+}
+
+export function exitCodeFor(result: RunResult, failOnForgot: boolean): number {
+  if (result.status === 'stopped') return exitCodes.stopped;
+  if (result.status !== 'finished') return exitCodeOf((result.error ?? unexplained).code);
+  return failOnForgot && result.verdict === 'forgot' ? exitCodes.failed : exitCodes.done;
+}
+
+async function detach(machine: Machine, store: Store, folder: RunFolder, output: Output): Promise<number> {
+  await launchRunner({ ...machine, store, trusted: true });
+  output.line(`${folder.id} is queued. Follow it with: holdfast logs -f ${folder.id}`);
+  output.answer({ id: folder.id, folder: folder.folder, status: 'queued' });
+  return exitCodes.done;
+}

@@ -1,0 +1,26 @@
+/** `holdfast stop`: asks a run to save and leave. */
+import { sendControl } from '../../runs/control.ts';
+import { isOver, statusOf } from '../../runs/status.ts';
+import { type Command, flag, jsonOption, onlyPositional } from '../command.ts';
+import { findRun } from '../findRun.ts';
+
+export const stop: Command = {
+  name: 'stop',
+  summary: 'Ask a run to finish its step, save and leave.',
+  usage: 'RUN [--now] [--json]',
+  options: { now: { type: 'boolean', help: 'At once, without saving.' }, ...jsonOption },
+  async run({ positionals, values, output }) {
+    const run = await findRun(onlyPositional(stop, positionals, 'RUN'));
+    const before = await statusOf(run);
+    if (isOver(before.status)) {
+      output.line(`${run.id} is over already: ${before.reason || before.status}`);
+      output.answer({ id: run.id, status: before.status, asked: false });
+      return 0;
+    }
+    await sendControl(run, 'stop');
+    if (flag(values, 'now')) await sendControl(run, 'stop');
+    output.line(before.status === 'queued' ? `${run.id} will not start` : `${run.id} is asked to stop`);
+    output.answer({ id: run.id, status: before.status, asked: true });
+    return 0;
+  },
+};

@@ -1,0 +1,108 @@
+/**
+ * Follows a run of ours to its end and shows its progress. Ctrl-C asks it to stop and save; a second time, to stop at
+ * once. Never waits for a runner that is gone.
+ */
+import { readFile } from 'node:fs/promises';
+import type { JournalRecord } from '../protocol/journal.ts';
+import { sendControl } from '../runs/control.ts';
+import { followJournal } from '../runs/journal.ts';
+import { lockHolder } from '../runs/lock.ts';
+import type { RunFolder } from '../runs/runFolder.ts';
+import { RunsError } from '../runs/runsError.ts';
+import { isOver, type StatusOfRun, statusOf } from '../runs/status.ts';
+import type { Store } from '../runs/store.ts';
+import type { Progress } from './progress.ts';
+
+/** A runner that was just started has this long to take the queue. */
+const takeUpMs = 15_000;
+const lookMs = 500;
+
+export interface Watch {
+  store: Store;
+  run: RunFolder;
+  progress: Progress;
+  interruptions: Interruptions;
+  onRecord?: (record: JournalRecord) => void;
+}
+
+export async function watchRun({ store, run, progress, interruptions, onRecord }: Watch): Promise<StatusOfRun> {
+  const since = Date.now();
+  let last = await statusOf(run);
+  let lookedAt = 0;
+  const isRunOver = async () => {
+    if (Date.now() - lookedAt < lookMs / 2) return false;
+    lookedAt = Date.now();
+    last = await statusOf(run);
+    if (last.status === 'queued') await explainWaiting(store, run, progress, Date.now() - since);
+    if (last.status === 'stale') progress.wait(last.reason);
+    return isOver(last.status);
+  };
+  const release = interruptions.direct(async times => {
+    progress.say(
+      times === 1 ? 'Stopping: the step is finished and saved. Ctrl-C again stops at once.' : 'Stopping at once.',
+    );
+    await sendControl(run, 'stop');
+  });
+  try {
+    for await (const record of followJournal(run, { pollMs: lookMs, isOver: isRunOver })) {
+      progress.apply(record);
+      onRecord?.(record);
+      // The exit record follows at once: no need to wait for the next look.
+      if (record.type === 'exited') lookedAt = 0;
+    }
+  } finally {
+    release();
+  }
+  progress.end(last.reason || last.status);
+  return last;
+}
+
+async function explainWaiting(store: Store, run: RunFolder, progress: Progress, waitedMs: number): Promise<void> {
+  const holder = await lockHolder(store.runnerLock);
+  if (holder) return progress.wait((await runningNow(store, run)) ?? 'starting');
+  if (waitedMs < takeUpMs) return;
+  if ((await statusOf(run)).status !== 'queued') return;
+  const words = (await readFile(store.runnerLog, 'utf8').catch(() => '')).trim().split('\n').slice(-3).join('\n');
+  throw new RunsError('runner-gone', `No runner takes ${run.id} from the queue. Its log ends with:\n${words}`, {
+    file: store.runnerLog,
+    remedy: 'Try again; holdfast doctor shows what may be missing.',
+  });
+}
+
+async function runningNow(store: Store, waiting: RunFolder): Promise<string | null> {
+  for (const id of await store.runIds()) {
+    if (id === waiting.id) continue;
+    const { status, step } = await statusOf(store.run(id));
+    if (status === 'running' || status === 'paused') return `waits for ${id} (step ${step})`;
+  }
+  return null;
+}
+
+/** Ctrl-C and the end of the terminal, told to whichever run is being watched. */
+export class Interruptions {
+  #times = 0;
+  #receiver: ((times: number) => Promise<void>) | null = null;
+  readonly #receive = () => {
+    this.#times += 1;
+    this.#receiver?.(this.#times).catch(error => process.stderr.write(`holdfast: ${error.message}\n`));
+  };
+
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, this.#receive);
+  }
+
+  get happened(): boolean {
+    return this.#times > 0;
+  }
+
+  direct(receiver: (times: number) => Promise<void>): () => void {
+    this.#receiver = receiver;
+    return () => {
+      this.#receiver = null;
+    };
+  }
+
+  end(): void {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, this.#receive);
+  }
+}

@@ -1,0 +1,41 @@
+/** Exit codes of the command line, from the codes of errors. Knows nothing of where an error came from. */
+
+export const exitCodes = { done: 0, failed: 1, wrongUse: 2, environment: 3, stopped: 130 } as const;
+
+/** The machine's fault: disk, permission, a missing program. */
+const environment = new Set([
+  'disk-full',
+  'no-permission',
+  'cannot-write',
+  'engine-incomplete',
+  'node-unusable',
+  'spawn-failed',
+  'runner-gone',
+  'runtime',
+  'runtime-unavailable',
+  'not-built',
+  'file-error',
+]);
+
+/** The run's own fate: it began rightly and went wrong. */
+const run = new Set([
+  'out-of-memory',
+  'killed',
+  'run-lost',
+  'not-finite',
+  'forgot',
+  'internal',
+  'unknown',
+  'graph',
+  'state',
+  'step-zero',
+]);
+
+/** 0 done, 1 the run failed, 2 wrong use, recipe or data, 3 the environment, 130 stopped. */
+export function exitCodeOf(errorCode: string): number {
+  if (errorCode === 'stopped') return exitCodes.stopped;
+  if (environment.has(errorCode)) return exitCodes.environment;
+  if (run.has(errorCode) || errorCode.startsWith('trainer-') || errorCode.startsWith('step-zero'))
+    return exitCodes.failed;
+  return exitCodes.wrongUse;
+}

@@ -1,0 +1,62 @@
+/** A run as a whole, from its folder: request, journal folded into a state, status, result. */
+import { basename } from 'node:path';
+import { type RunIdentity, RunState } from '../domain/runState.ts';
+import type { RunResult } from '../protocol/result.ts';
+import { flattenSettings } from '../recipe/resolve.ts';
+import { type JournalDamage, readJournal } from './journal.ts';
+import type { RunFolder, RunRequest } from './runFolder.ts';
+import { RunsError } from './runsError.ts';
+import { type StatusOfRun, statusOf } from './status.ts';
+
+export interface LoadedRun {
+  request: RunRequest;
+  state: RunState;
+  status: StatusOfRun;
+  result: RunResult;
+  damage: JournalDamage;
+}
+
+export async function loadRun(run: RunFolder): Promise<LoadedRun> {
+  const request = await run.request();
+  if (!request) {
+    throw new RunsError('unknown-run', `${run.folder} holds no run`, { file: run.runJson, remedy: 'See holdfast ls.' });
+  }
+  const status = await statusOf(run);
+  const state = new RunState(identityFor(run, request));
+  let damage: JournalDamage = { badLines: 0, gaps: 0, unknown: 0 };
+  for await (const batch of readJournal(run)) {
+    for (const record of batch.records) state.apply(record);
+    damage = batch.damage;
+  }
+  return { request, state, status, result: resultOf(state, status, damage), damage };
+}
+
+/** What `run.json` tells a state. */
+export function identityFor(run: RunFolder, request: RunRequest): RunIdentity {
+  return {
+    id: run.id,
+    folder: run.folder,
+    name: request.name,
+    recipe: basename(request.recipeFile),
+    variant: request.variant,
+    settings: flattenSettings(request.recipe),
+  };
+}
+
+/** The exit record knows more than the journal of runs that ended before or outside of their trainer. */
+export function resultOf(state: RunState, status: StatusOfRun, damage?: JournalDamage): RunResult {
+  const result = state.result(status.status);
+  const error = status.exit?.error ?? result.error;
+  const warnings = [...result.warnings];
+  if (damage && damage.badLines > 0) warnings.push(`${damage.badLines} lines of the journal are damaged and left out.`);
+  if (damage && damage.unknown > 0) {
+    warnings.push(`${damage.unknown} records come from a newer Holdfast and are left out.`);
+  }
+  const isLost = status.status === 'lost' && !status.exit;
+  return {
+    ...result,
+    warnings,
+    ...(error && { error }),
+    ...(isLost && { error: { code: 'run-lost', message: `The run is lost: ${status.reason}` } }),
+  };
+}
