@@ -90,9 +90,14 @@ function makePage(): MetricsPage {
       showStatus(next.status);
       setText(statusText, statusWords(next));
       showVerdict(next.verdict.overall);
-      lanes.update(lanesOfRun(next), runExtras(next));
+      lanes.update(lanesOfRun(withoutDetails(next)), runExtras(next));
     },
   };
+}
+
+/** What was minimised is for the run panel; here it would only crowd the loss. */
+function withoutDetails(next: RunView): RunView {
+  return { ...next, catalogue: next.catalogue.filter(entry => entry.name !== 'objective') };
 }
 
 function statusWords(next: RunView): string {

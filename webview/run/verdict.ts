@@ -25,6 +25,7 @@ export function verdictCard(): Part {
     scores: Scores;
     watched: boolean;
   }>(({ run, scores, watched }) => {
+    verdict.dataset.verdict = run.verdict.overall ?? 'none';
     verdict.className = `verdict is-${verdictClass(run.verdict.overall)}`;
     verdict.replaceChildren(...(run.verdict.lines.length > 0 ? verdictLines(run, scores) : [noVerdict(run, watched)]));
   });
@@ -59,7 +60,7 @@ export function verdictCard(): Part {
 function verdictLines(run: Pick<RunView, 'verdict'>, scores: Scores): HTMLElement[] {
   const { overall, lines, note } = run.verdict;
   return [
-    h('h2', {}, verdictIcon(overall), verdictWord(overall)),
+    h('h2', {}, verdictIcon(overall), heading(run.verdict)),
     h(
       'ul',
       { class: 'verdict-sets' },
@@ -80,6 +81,14 @@ function verdictLines(run: Pick<RunView, 'verdict'>, scores: Scores): HTMLElemen
     ),
     h('p', { class: 'note' }, note),
   ];
+}
+
+/** The worst verdict, and which sets have it. */
+function heading({ overall, lines }: RunView['verdict']): string {
+  const sets = lines.filter(line => line.verdict === overall).map(line => line.set);
+  if (overall === 'forgot') return t('Forgot: {0}', sets.join(', '));
+  if (overall === 'cannot tell') return t('Cannot tell: {0}', sets.join(', '));
+  return verdictWord(overall);
 }
 
 function noVerdict(run: Pick<RunView, 'status'>, watched: boolean): HTMLElement {

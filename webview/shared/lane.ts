@@ -399,5 +399,8 @@ export function linearTicks(low: number, high: number, most: number): number[] {
 }
 
 function stepLabels(splits: number[]): string[] {
-  return splits.map(split => (Number.isInteger(split) ? formatNumber(split, 6) : ''));
+  return splits.map(split => {
+    if (!Number.isInteger(split)) return '';
+    return split >= 10_000 ? `${formatNumber(split / 1000, 5)}k` : String(split);
+  });
 }

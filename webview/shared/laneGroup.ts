@@ -336,6 +336,7 @@ export class LaneGroup implements LaneContext {
       this.#dirty.delete(lane);
     }
     performance.measure('lanes', 'lanes-start');
+    this.element.dataset.newest = String(this.#extras.newest);
     this.#slowTimer ??= setTimeout(() => this.#drawSlowly(), 1000);
   }
 

@@ -41,7 +41,8 @@ export function paintLine(frame: Frame, data: SeriesData, look: Look, quiet: boo
 
   ctx.setLineDash(window > 0 ? [] : scaled(look.dash, ratio));
   ctx.globalAlpha = window > 0 ? (frame.theme.highContrast ? 0.45 : 0.32) : 1;
-  ctx.lineWidth = (window > 0 || quiet ? 1 : 1.5) * ratio;
+  const crowded = end - first > frame.width / ratio / 2;
+  ctx.lineWidth = ((window > 0 || quiet) && !crowded ? 1 : 1.6) * ratio;
   strokeBuckets(frame, data, first, end);
   ctx.globalAlpha = 1;
   if (window > 0) {

@@ -80,12 +80,18 @@ function readTheme(): Theme {
   return {
     foreground: read('--vscode-foreground'),
     quiet: read('--vscode-descriptionForeground', '--vscode-foreground'),
-    grid: highContrast ? read('--vscode-contrastBorder') : read('--holdfast-grid'),
+    grid: faded(style.color, highContrast ? 0.28 : 0.1),
     background: read('--vscode-editor-background'),
     error: read('--vscode-holdfast-forgot', '--vscode-errorForeground'),
     font: `11px ${read('--vscode-font-family')}`,
     highContrast,
   };
+}
+
+/** Not every browser of the last years lets a canvas mix colours, so the mix is made here. */
+function faded(colour: string, alpha: number): string {
+  const [red = 128, green = 128, blue = 128] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+  return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
 }
 
 function readPalette(): string[] {
