@@ -1,19 +1,22 @@
 // Builds everything that ships: four Node programs, one page a panel, and the schema for completion.
-// usage: node esbuild.mjs [--watch] [--minify] [--tests]    --tests adds what runs inside VS Code's extension host
-import { existsSync, readdirSync } from 'node:fs';
+// usage: node esbuild.mjs [--watch] [--minify] [--tests] [--outdir=dist] [--list=FILE]
+//        --tests adds what runs inside VS Code's extension host, --list writes which packages the bundles contain
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
 const watch = process.argv.includes('--watch');
 const minify = process.argv.includes('--minify');
 const tests = process.argv.includes('--tests');
+const option = name => process.argv.find(arg => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+const outdir = option('outdir') ?? 'dist';
 
-const shared = { bundle: true, minify, sourcemap: !minify, logLevel: 'warning', legalComments: 'none' };
+const shared = { bundle: true, minify, sourcemap: !minify, logLevel: 'warning', legalComments: 'none', metafile: true };
 
 /** Programs are CommonJS: every VS Code since 1.90 loads it, and so does every Node from 20 on. */
 const program = (entry, name, more = {}) => ({
   ...shared,
   entryPoints: { [name]: entry },
-  outdir: 'dist',
+  outdir,
   outExtension: { '.js': '.cjs' },
   platform: 'node',
   format: 'cjs',
@@ -35,7 +38,7 @@ const builds = [
       compare: 'webview/compare/main.ts',
       check: 'webview/check/main.ts',
     },
-    outdir: 'dist/webview',
+    outdir: `${outdir}/webview`,
     platform: 'browser',
     format: 'iife',
     target: 'es2022',
@@ -49,7 +52,7 @@ if (tests) {
   builds.push({
     ...program('test/vscode/hostRunner.ts', 'hostRunner'),
     entryPoints: Object.fromEntries([['hostRunner', 'test/vscode/hostRunner.ts'], ...entries]),
-    outdir: 'dist/test',
+    outdir: `${outdir}/test`,
   });
 }
 
@@ -57,5 +60,14 @@ if (watch) {
   const contexts = await Promise.all(builds.map(build => esbuild.context(build)));
   await Promise.all(contexts.map(context => context.watch()));
 } else {
-  await Promise.all(builds.map(build => esbuild.build(build)));
+  const results = await Promise.all(builds.map(build => esbuild.build(build)));
+  const list = option('list');
+  if (list) writeFileSync(list, JSON.stringify(bundledPackages(results)));
+}
+
+/** Folders of the packages whose code is in the bundles, for their licences. */
+function bundledPackages(results) {
+  const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  const folders = inputs.map(input => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]);
+  return [...new Set(folders.filter(folder => folder !== undefined))].sort();
 }

@@ -53,8 +53,8 @@ async function runAll(suites: Suite[]): Promise<void> {
   let built = true;
   prepare();
   for (const suite of suites) {
-    const skip = suite.skip ?? (suite.needsBuild && !built ? 'the build failed' : undefined);
-    const counts = skip ? { passed: 0, failed: 0, skipped: [skip] } : await runSuite(suite);
+    const skip: string | undefined = suite.skip ?? (suite.needsBuild && !built ? 'the build failed' : undefined);
+    const counts: Counts = skip ? { passed: 0, failed: 0, skipped: [skip] } : await runSuite(suite);
     if (suite.name === 'build') built = counts.failed === 0;
     if (skip) console.log(`- ${suite.title}: skipped, ${skip}`);
     total.passed += counts.passed;

@@ -1,5 +1,5 @@
 /**
- * A real VS Code as a server on a loopback port, with a profile of its own that is thrown away. Knows no browser: whoever
+ * A real VS Code as a server on a loopback port of this machine, with a profile of its own that is thrown away. Knows no browser: whoever
  * opens its address sees the editor.
  */
 import { spawn } from 'node:child_process';
@@ -32,10 +32,13 @@ export interface ServerOptions {
   /** False leaves workspace trust on: a workspace opens in Restricted Mode. */
   trusted?: boolean;
   env?: Record<string, string>;
+  /** A free one when left out. */
+  port?: number;
 }
 
 export interface VsCodeServer {
   url: string;
+  port: number;
   /** Everything this server writes: profile, extensions, logs, Holdfast's home. Gone after `stop`. */
   folder: string;
   holdfastHome: string;
@@ -83,7 +86,7 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
   writeFileSync(path.join(folder, 'config.yaml'), '');
   for (const extension of options.extensions ?? []) installFolder(extension, extensions);
 
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const env = {
     ...process.env,
     TMPDIR: temporary,
@@ -143,7 +146,7 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
     if (ended !== null) throw new Error(`VS Code ended while starting: ${ended}\n${log()}`);
     if (Date.now() > deadline) throw new Error(`VS Code did not answer within a minute\n${log()}`);
   }
-  return { url, folder, holdfastHome, settingsFile, log, stop };
+  return { url, port, folder, holdfastHome, settingsFile, log, stop };
 }
 
 function installFolder(source: string, extensions: string): void {
