@@ -25,6 +25,8 @@ const run = new Set([
   'not-finite',
   'forgot',
   'internal',
+  'unexpected',
+  'protocol',
   'unknown',
   'graph',
   'state',

@@ -18,7 +18,12 @@ export interface AllowedRoots {
 }
 
 /** Every path of the recipe as written → absolute path. Throws `RunsError` at the first that is missing or outside. */
-export function resolvePaths(recipe: ResolvedRecipe, roots: AllowedRoots): Record<string, string> {
+export function resolvePaths(
+  recipe: ResolvedRecipe,
+  roots: AllowedRoots,
+  /** Keys that the job does not read. */
+  unread: string[] = [],
+): Record<string, string> {
   const paths: Record<string, string> = {};
   const models: [string, string][] = [
     ['model', recipe.model],
@@ -34,7 +39,9 @@ export function resolvePaths(recipe: ResolvedRecipe, roots: AllowedRoots): Recor
     ['method.replay.data', recipe.method.replay?.data],
   ];
   for (const [key, written] of models) paths[written] ??= resolveModel(key, written, roots);
-  for (const [key, written] of files) if (written !== undefined) paths[written] = resolveFile(key, written, roots);
+  for (const [key, written] of files) {
+    if (written !== undefined && !unread.includes(key)) paths[written] = resolveFile(key, written, roots);
+  }
   return paths;
 }
 

@@ -259,7 +259,8 @@ function checkpoint(start: StartCommand, step: number): void {
 
 function kindOf(start: StartCommand, name: string): SetScore['kind'] {
   const file = start.recipe.retain.probes[name]?.file ?? '';
-  return file.includes('choice') ? 'choice' : file.includes('pairs') ? 'pairs' : 'text';
+  if (/pairs|grammar/.test(file)) return 'pairs';
+  return /choice|facts|arithmetic/.test(file) ? 'choice' : 'text';
 }
 
 const isReplayed = (start: StartCommand, name: string): boolean => !!start.recipe.method.replay && name === 'general';

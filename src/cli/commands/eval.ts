@@ -34,14 +34,13 @@ export const evaluate: Command = {
     const base = text(values, 'base');
     if (!base) throw wrongUse(evaluate, '--base is missing');
     const probes = pairs(list(values, 'probes'), '--probes');
-    const [firstProbe] = Object.values(probes);
-    if (!firstProbe) throw wrongUse(evaluate, '--probes is missing');
+    if (Object.keys(probes).length === 0) throw wrongUse(evaluate, '--probes is missing');
     const budgets = Object.entries(pairs(list(values, 'budget'), '--budget'));
     const recipeFile = join(process.cwd(), 'eval.tune.yaml');
     const recipeText = JSON.stringify({
       model,
-      // No task is trained; the key is needed all the same.
-      data: { train: firstProbe },
+      // Nothing is trained; a recipe needs the key all the same.
+      data: { train: 'nothing' },
       retain: {
         base,
         probes: Object.fromEntries(
@@ -54,7 +53,9 @@ export const evaluate: Command = {
     });
     const recipe = resolveText(recipeFile, recipeText, { variant: 'plain' });
     const machine = await thisMachine();
-    const paths = resolvePaths(recipe, { ...machine, recipeFile, storeRoot: storeOf(process.cwd()).root });
+    const paths = resolvePaths(recipe, { ...machine, recipeFile, storeRoot: storeOf(process.cwd()).root }, [
+      'data.train',
+    ]);
     const abort = new AbortController();
     const interruptions = new Interruptions();
     interruptions.direct(async () => abort.abort());
