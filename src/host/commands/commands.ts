@@ -1,0 +1,96 @@
+/** Registers every command. What a command does is loaded when it is first used. */
+import * as vscode from 'vscode';
+import type { App } from '../app.ts';
+import { showError } from '../userMessages.ts';
+
+type Handler = (app: App, ...args: unknown[]) => unknown;
+type Handlers = Record<string, () => Promise<Handler>>;
+
+export function registerCommands(
+  app: () => Promise<App>,
+  context: vscode.ExtensionContext,
+  log: vscode.LogOutputChannel,
+): vscode.Disposable {
+  const registrations = Object.entries(handlers(context)).map(([name, load]) =>
+    vscode.commands.registerCommand(`holdfast.${name}`, async (...args: unknown[]) => {
+      try {
+        const handle = await load();
+        return await handle(await app(), ...args);
+      } catch (error) {
+        await showError(error, log);
+        return undefined;
+      }
+    }),
+  );
+  return vscode.Disposable.from(...registrations);
+}
+
+const runs = () => import('./runCommands.ts');
+
+function handlers(context: vscode.ExtensionContext): Handlers {
+  return {
+    start: async () => {
+      const { start } = await runs();
+      return (app, recipe) => start(app, 'as-written', recipe);
+    },
+    startPlain: async () => {
+      const { start } = await runs();
+      return (app, recipe) => start(app, 'plain', recipe);
+    },
+    startReplay: async () => {
+      const { start } = await runs();
+      return (app, recipe) => start(app, 'replay', recipe);
+    },
+    startRegularized: async () => {
+      const { start } = await runs();
+      return (app, recipe) => start(app, 'regularized', recipe);
+    },
+    startNarrow: async () => {
+      const { start } = await runs();
+      return (app, recipe) => start(app, 'narrow', recipe);
+    },
+    startAgain: async () => (await runs()).startAgain,
+    compare: async () => (await runs()).compare,
+    check: async () => (await runs()).check,
+    stop: async () => (await runs()).stop,
+    showRun: async () => (await runs()).showRun,
+    compareSelected: async () => (await runs()).compareSelected,
+    openRunRecipe: async () => (await runs()).openRunRecipe,
+    revealRunFolder: async () => (await runs()).revealRunFolder,
+    openLog: async () => (await runs()).openLog,
+    copyReport: async () => (await runs()).copyReport,
+    refreshRuns: async () => app => app.model.refresh(),
+    showMoreRuns: async () => (app, group) => app.view.tree.showMore(String(group)),
+    newRecipe: async () => {
+      const { newRecipe } = await import('./newRecipe.ts');
+      return () => newRecipe();
+    },
+    openExample: async () => {
+      const { openExample } = await import('./openExample.ts');
+      return (_, given) => openExample(context.extensionUri.fsPath, isPlace(given) ? given : undefined);
+    },
+    addMissing: async () => {
+      const { addMissing } = await import('./addMissing.ts');
+      return (_, recipe, variant) => addMissing(recipe, variant);
+    },
+    openRecipeAt: async () => {
+      const { openAt } = await import('../userMessages.ts');
+      return (_, uri, line) =>
+        uri instanceof vscode.Uri ? openAt(uri.fsPath, typeof line === 'number' ? line : 1) : undefined;
+    },
+    toggleInlineMetrics: async () => () => {
+      const settings = vscode.workspace.getConfiguration('holdfast');
+      return settings.update(
+        'inlineMetrics',
+        !settings.get<boolean>('inlineMetrics'),
+        vscode.ConfigurationTarget.Global,
+      );
+    },
+    openWalkthrough: async () => () =>
+      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#firstVerdict`, false),
+  };
+}
+
+function isPlace(given: unknown): given is { example: string; folder: string } {
+  return typeof given === 'object' && given !== null && 'example' in given && 'folder' in given;
+}

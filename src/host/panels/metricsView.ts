@@ -1,0 +1,66 @@
+/** The docked view: the lanes in small, of the newest run of the recipe that is in front. */
+import type * as vscode from 'vscode';
+import type { PageState } from '../../protocol/panel.ts';
+import type { RecipeDocuments } from '../recipe/recipeDocuments.ts';
+import type { RunsModel } from '../runs/runsModel.ts';
+import { type PageBackend, PageChannel, type PageCommand } from './pageChannel.ts';
+import { pageHtml, pageRoots } from './pageHtml.ts';
+import type { PageSurroundings } from './pagePanel.ts';
+import { obeyPage } from './runCommands.ts';
+import { RunFeed } from './runFeed.ts';
+
+export class MetricsView implements PageBackend, vscode.Disposable {
+  readonly series: RunFeed;
+  readonly #model: RunsModel;
+  readonly #recipes: RecipeDocuments;
+  readonly #channel: PageChannel;
+  readonly #subscriptions: vscode.Disposable[];
+  #shown: string | undefined;
+
+  constructor(view: vscode.WebviewView, model: RunsModel, recipes: RecipeDocuments, around: PageSurroundings) {
+    this.#model = model;
+    this.#recipes = recipes;
+    this.series = new RunFeed(model);
+    view.webview.options = { enableScripts: true, localResourceRoots: pageRoots(around.extension) };
+    this.#channel = new PageChannel(view.webview, this, around.log);
+    this.series.channel = this.#channel;
+    this.#subscriptions = [
+      recipes.onDidActivate(() => this.#follow()),
+      model.onDidChange(() => this.#follow()),
+      view.onDidDispose(() => this.dispose()),
+    ];
+    view.webview.html = pageHtml(view.webview, around.extension, 'metrics', view.title ?? '');
+  }
+
+  async state(): Promise<PageState> {
+    this.#shown = this.#wanted();
+    this.series.show(this.#shown ? [this.#shown] : []);
+    const [run] = await this.series.views();
+    return { page: 'metrics', run: run ?? null };
+  }
+
+  command(command: PageCommand): Promise<void> {
+    return obeyPage(command, this.#shown ? [this.#shown] : []);
+  }
+
+  dispose(): void {
+    for (const subscription of this.#subscriptions) subscription.dispose();
+    this.#channel.dispose();
+    this.series.dispose();
+  }
+
+  #follow(): void {
+    if (this.#wanted() !== this.#shown) this.#channel.stateChanged();
+  }
+
+  /** The run that is going on before the newest: a queue behind it has nothing to show yet. */
+  #wanted(): string | undefined {
+    const recipe = this.#recipes.active?.uri.fsPath;
+    const runs = recipe ? this.#model.ofRecipe(recipe) : this.#model.runs;
+    return (
+      runs.find(({ status }) => status === 'running') ??
+      runs.find(({ status }) => status !== 'queued') ??
+      runs[0]
+    )?.id;
+  }
+}

@@ -1,0 +1,40 @@
+/** A page in an editor tab of its own: HTML, channel and end. What it shows is told by a backend. */
+import * as vscode from 'vscode';
+import { type PageBackend, PageChannel } from './pageChannel.ts';
+import { type PageName, pageHtml, pageRoots } from './pageHtml.ts';
+
+export interface PageSurroundings {
+  extension: vscode.Uri;
+  log: vscode.LogOutputChannel;
+}
+
+export const viewTypes = { run: 'holdfast.run', compare: 'holdfast.compare', check: 'holdfast.check' } as const;
+
+/** Beside what is being edited, which keeps the focus. No context is retained: a hidden page costs nothing. */
+export function createPanel(page: keyof typeof viewTypes, title: string): vscode.WebviewPanel {
+  const place = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+  return vscode.window.createWebviewPanel(viewTypes[page], title, place);
+}
+
+export class PagePanel implements vscode.Disposable {
+  readonly panel: vscode.WebviewPanel;
+  readonly channel: PageChannel;
+
+  constructor(panel: vscode.WebviewPanel, page: PageName, backend: PageBackend, around: PageSurroundings) {
+    this.panel = panel;
+    panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(around.extension) };
+    panel.iconPath = vscode.Uri.joinPath(around.extension, 'media', 'holdfast-tab.svg');
+    // The channel listens before the page can speak.
+    this.channel = new PageChannel(panel.webview, backend, around.log);
+    panel.webview.html = pageHtml(panel.webview, around.extension, page, panel.title);
+  }
+
+  /** Shows a panel that is open already where it is. */
+  reveal(): void {
+    this.panel.reveal(undefined, true);
+  }
+
+  dispose(): void {
+    this.channel.dispose();
+  }
+}

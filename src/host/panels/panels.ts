@@ -1,0 +1,106 @@
+/** The open panels: one a run, one a set of compared runs, one a checked recipe; found again after a reload. */
+import { isAbsolute, join } from 'node:path';
+import * as vscode from 'vscode';
+import { pageMemorySchema } from '../../protocol/panel.ts';
+import { type VariantName, variantNames } from '../../recipe/schema.ts';
+import type { RecipeText, RunService } from '../runs/runService.ts';
+import type { RunsModel } from '../runs/runsModel.ts';
+import { CheckPanel } from './checkPanel.ts';
+import { ComparePanel } from './comparePanel.ts';
+import type { PageSurroundings } from './pagePanel.ts';
+import { RunPanel } from './runPanel.ts';
+
+export class Panels implements vscode.Disposable {
+  readonly #model: RunsModel;
+  readonly #service: RunService;
+  readonly #around: PageSurroundings;
+  readonly #open = new Map<string, RunPanel | ComparePanel | CheckPanel>();
+
+  constructor(model: RunsModel, service: RunService, around: PageSurroundings) {
+    this.#model = model;
+    this.#service = service;
+    this.#around = around;
+  }
+
+  showRun(id: string): void {
+    const open = this.#open.get(`run:${id}`);
+    const run = this.#model.get(id);
+    if (open) open.page.reveal();
+    else if (run) this.#keep(`run:${id}`, RunPanel.create(run, this.#model, this.#around));
+  }
+
+  compare(ids: readonly string[]): void {
+    const key = compareKey(ids);
+    const open = this.#open.get(key);
+    if (open) open.page.reveal();
+    else this.#keep(key, ComparePanel.create(ids, this.#model, this.#around));
+  }
+
+  check(recipe: RecipeText, variant: VariantName): void {
+    const key = `check:${recipe.file}`;
+    const open = this.#open.get(key);
+    if (open instanceof CheckPanel) {
+      void open.run(recipe);
+      open.page.reveal();
+    } else this.#keep(key, CheckPanel.create({ recipe, variant }, this.#service, this.#around));
+  }
+
+  /** A panel comes back with what its page kept; one whose memory is no use is closed. */
+  async restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const memory = pageMemorySchema.safeParse(state).data;
+    switch (memory?.page) {
+      case 'run':
+        if (memory.runs[0])
+          return this.#keep(`run:${memory.runs[0]}`, new RunPanel(panel, memory.runs[0], this.#model, this.#around));
+        break;
+      case 'compare':
+        return this.#keep(compareKey(memory.runs), new ComparePanel(panel, memory.runs, this.#model, this.#around));
+      case 'check': {
+        const subject = await checkSubject(memory.recipe, memory.variant);
+        if (subject)
+          return this.#keep(
+            `check:${subject.recipe.file}`,
+            new CheckPanel(panel, subject, this.#service, this.#around),
+          );
+        break;
+      }
+    }
+    panel.dispose();
+  }
+
+  /** Panels that are open, by what they show. For tests. */
+  get open(): string[] {
+    return [...this.#open.keys()];
+  }
+
+  dispose(): void {
+    for (const panel of this.#open.values()) panel.dispose();
+  }
+
+  #keep(key: string, opened: RunPanel | ComparePanel | CheckPanel): void {
+    this.#open.set(key, opened);
+    opened.page.panel.onDidDispose(() => {
+      opened.dispose();
+      if (this.#open.get(key) === opened) this.#open.delete(key);
+    });
+  }
+}
+
+const compareKey = (ids: readonly string[]): string => `compare:${ids.toSorted().join(',')}`;
+
+/** The page keeps the recipe as it was shown: relative to the workspace. Only recipes of the workspace are read again. */
+async function checkSubject(recipe: string | undefined, variant: string | undefined) {
+  const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  const candidates = !recipe ? [] : isAbsolute(recipe) ? [recipe] : folders.map(folder => join(folder, recipe));
+  for (const file of candidates) {
+    const uri = vscode.Uri.file(file);
+    if (!vscode.workspace.getWorkspaceFolder(uri) || !/\.tune\.ya?ml$/.test(file)) continue;
+    try {
+      const text = (await vscode.workspace.openTextDocument(uri)).getText();
+      return { recipe: { file, text }, variant: variantNames.find(name => name === variant) ?? 'as-written' };
+    } catch {
+      // Gone meanwhile: the panel has nothing left to show.
+    }
+  }
+  return undefined;
+}

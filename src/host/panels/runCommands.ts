@@ -1,0 +1,24 @@
+/** What pages may ask for. Each is a command of the extension; a page gives an id, never a path. */
+import * as vscode from 'vscode';
+import type { PageCommand } from './pageChannel.ts';
+
+const commands = {
+  stop: 'holdfast.stop',
+  openRecipe: 'holdfast.openRunRecipe',
+  revealFolder: 'holdfast.revealRunFolder',
+  openLog: 'holdfast.openLog',
+  compareWith: 'holdfast.compareSelected',
+  openRun: 'holdfast.showRun',
+  start: 'holdfast.startAgain',
+  exportReport: 'holdfast.copyReport',
+} as const satisfies Record<PageCommand['command'], string>;
+
+/** `shown` are the runs of the page: it may speak of no others, but may open any. */
+export async function obeyPage({ command, run, line }: PageCommand, shown: readonly string[]): Promise<void> {
+  const id = run ?? shown[0];
+  if (command !== 'openRun' && id !== undefined && !shown.includes(id)) {
+    throw new Error(vscode.l10n.t('This page does not show the run {0}.', id));
+  }
+  if (command === 'exportReport') await vscode.commands.executeCommand(commands.exportReport, run ? [run] : shown);
+  else await vscode.commands.executeCommand(commands[command], id, line);
+}

@@ -1,0 +1,94 @@
+/** The line of actions on top of a recipe, always there so that nothing jumps, ending in what the last run got. */
+import * as vscode from 'vscode';
+import type { Recipe, VariantName } from '../../recipe/schema.ts';
+import { availableVariants } from '../../recipe/variants.ts';
+import type { RecipeDocuments } from './recipeDocuments.ts';
+
+/** What the last run of a recipe got, short enough for a lens. */
+export interface LastResult {
+  run: string;
+  text: string;
+}
+export type LastResults = (document: vscode.TextDocument) => LastResult | undefined;
+
+export class RecipeLenses implements vscode.CodeLensProvider, vscode.Disposable {
+  readonly #recipes: RecipeDocuments;
+  readonly #lastResult: LastResults;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #subscriptions: vscode.Disposable[];
+  readonly onDidChangeCodeLenses = this.#changed.event;
+
+  constructor(recipes: RecipeDocuments, lastResult: LastResults) {
+    this.#recipes = recipes;
+    this.#lastResult = lastResult;
+    this.#subscriptions = [this.#changed, vscode.workspace.onDidGrantWorkspaceTrust(() => this.#changed.fire())];
+  }
+
+  refresh(): void {
+    this.#changed.fire();
+  }
+
+  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    const top = new vscode.Range(0, 0, 0, 0);
+    return this.#commands(document).map(command => new vscode.CodeLens(top, command));
+  }
+
+  dispose(): void {
+    for (const subscription of this.#subscriptions) subscription.dispose();
+  }
+
+  #commands(document: vscode.TextDocument): vscode.Command[] {
+    const { t } = vscode.l10n;
+    const { recipe } = this.#recipes.parsed(document);
+    const actions = [
+      action(document, 'holdfast.start', `$(play) ${t('Start Fine-Tune')}`, t('Run the recipe as it is written')),
+      ...variantActions(document, recipe),
+      action(
+        document,
+        'holdfast.compare',
+        t('Compare'),
+        t('Run plain tuning and each method, one after the other, and compare them'),
+      ),
+      action(
+        document,
+        'holdfast.check',
+        t('Check'),
+        t('Show the first batch, every default and an estimate; nothing is trained'),
+      ),
+    ];
+    return [...(vscode.workspace.isTrusted ? actions : actions.map(leadToTrust)), this.#result(document)];
+  }
+
+  #result(document: vscode.TextDocument): vscode.Command {
+    const { t } = vscode.l10n;
+    const last = this.#lastResult(document);
+    if (!last) return { command: '', title: t('no run yet') };
+    return { command: 'holdfast.showRun', title: last.text, tooltip: t('Show the last run'), arguments: [last.run] };
+  }
+}
+
+function variantActions(document: vscode.TextDocument, recipe: Recipe | null): vscode.Command[] {
+  const { t } = vscode.l10n;
+  const lacks = new Map(recipe ? availableVariants(recipe).map(({ name, reason }) => [name, reason]) : []);
+  const variant = (name: VariantName, title: string, tooltip: string): vscode.Command => {
+    const lack = lacks.get(name);
+    if (!lack) return action(document, `holdfast.start${title}`, t(title), tooltip);
+    const needs = t('{0}: {1}…', t(title), lack);
+    return { command: 'holdfast.addMissing', title: needs, tooltip, arguments: [document.uri, name] };
+  };
+  return [
+    variant('plain', 'Plain', t('Run without any method, for comparison')),
+    variant('replay', 'Replay', t('Run with replay rows as the only method')),
+    variant('regularized', 'Regularized', t('Run with the penalty as the only method')),
+    variant('narrow', 'Narrow', t('Run with few trained tensors as the only method')),
+  ];
+}
+
+function action(document: vscode.TextDocument, command: string, title: string, tooltip: string): vscode.Command {
+  return { command, title, tooltip, arguments: [document.uri] };
+}
+
+function leadToTrust(command: vscode.Command): vscode.Command {
+  const tooltip = vscode.l10n.t('This folder is not trusted, so nothing is started. Click to manage trust.');
+  return { ...command, command: 'workbench.trust.manage', tooltip, arguments: [] };
+}

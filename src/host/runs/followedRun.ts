@@ -1,0 +1,155 @@
+/** One run read to the end of its journal and on, for as long as somebody looks: the fold, its series, its log's tail. */
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { MetricSeries } from '../../domain/metricSeries.ts';
+import { RunState } from '../../domain/runState.ts';
+import type { RunView } from '../../protocol/panel.ts';
+import type { RunStatus } from '../../protocol/result.ts';
+import { flattenSettings } from '../../recipe/resolve.ts';
+import { followJournalBatches } from '../../runs/journal.ts';
+import { isOver, statusOf } from '../../runs/status.ts';
+import type { RunEntry } from './runsModel.ts';
+
+export interface FollowedChange {
+  /** Points that were there are no longer what they were: what was drawn has to be drawn anew. */
+  replaced: boolean;
+}
+
+const logTailBytes = 8 * 1024;
+const logTailLines = 60;
+const logPauseMs = 1000;
+
+export class FollowedRun implements vscode.Disposable {
+  readonly id: string;
+  /** Resolves once everything that was in the journal at the start is known. */
+  readonly caughtUp: Promise<void>;
+  readonly #entry: RunEntry;
+  readonly #changed = new vscode.EventEmitter<FollowedChange>();
+  readonly #end = new AbortController();
+  #state: RunState;
+  #status: RunStatus;
+  #reason: string;
+  #logTail: string[] = [];
+  #logReadAt = 0;
+  readonly onDidChange = this.#changed.event;
+
+  constructor(entry: RunEntry, log: vscode.LogOutputChannel) {
+    this.id = entry.id;
+    this.#entry = entry;
+    this.#status = entry.status;
+    this.#reason = entry.reason;
+    this.#state = new RunState(identityOf(entry, {}));
+    let caughtUp = () => {};
+    this.caughtUp = new Promise(resolve => {
+      caughtUp = resolve;
+    });
+    void this.#follow(caughtUp).catch(error => log.error(`The journal of ${entry.id} could not be read`, error));
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  get status(): RunStatus {
+    return this.#status;
+  }
+
+  series(name: string): MetricSeries | undefined {
+    return this.#state.series.get(name);
+  }
+
+  view(): RunView {
+    return this.#state.view({
+      status: this.#status,
+      reason: this.#reason,
+      colour: this.#entry.colour ?? colourOf(this.id),
+      logTail: this.#logTail,
+      translate: vscode.l10n.t,
+    });
+  }
+
+  dispose(): void {
+    this.#end.abort();
+    this.#changed.dispose();
+  }
+
+  async #follow(caughtUp: () => void): Promise<void> {
+    const { folder } = this.#entry;
+    const { signal } = this.#end;
+    try {
+      const request = await folder.request();
+      this.#state = new RunState(identityOf(this.#entry, request ? flattenSettings(request.recipe) : {}));
+      const isAtEnd = async () => {
+        const isEnd = await this.#look();
+        caughtUp();
+        return isEnd;
+      };
+      for await (const { records } of followJournalBatches(folder, { signal, isOver: isAtEnd })) {
+        const versions = this.#versions();
+        for (const record of records) this.#state.apply(record);
+        this.#changed.fire({ replaced: this.#wereCut(versions) });
+      }
+      await this.#look();
+      this.#changed.fire({ replaced: false });
+    } finally {
+      caughtUp();
+    }
+  }
+
+  /** Status and log, whenever the journal has nothing new. */
+  async #look(): Promise<boolean> {
+    const { status, reason } = await statusOf(this.#entry.folder);
+    const logTail = await this.#readLog(isOver(status));
+    const isChanged = status !== this.#status || reason !== this.#reason || logTail !== this.#logTail;
+    this.#status = status;
+    this.#reason = reason;
+    this.#logTail = logTail;
+    if (isChanged) this.#changed.fire({ replaced: false });
+    return isOver(status);
+  }
+
+  async #readLog(isLast: boolean): Promise<string[]> {
+    if (!isLast && Date.now() < this.#logReadAt + logPauseMs) return this.#logTail;
+    this.#logReadAt = Date.now();
+    const lines = await tailOf(this.#entry.folder.trainerLog).catch(() => []);
+    return lines.join('\n') === this.#logTail.join('\n') ? this.#logTail : lines;
+  }
+
+  #versions(): Map<MetricSeries, number> {
+    return new Map([...this.#state.series.values()].map(series => [series, series.version]));
+  }
+
+  #wereCut(versions: Map<MetricSeries, number>): boolean {
+    return [...versions].some(([series, version]) => series.version !== version);
+  }
+}
+
+function identityOf({ id, folder, name, recipe, variant }: RunEntry, settings: Record<string, string>) {
+  return { id, folder: folder.folder, name, recipe: basename(recipe), variant, settings };
+}
+
+/** Stable for a run across panels and restarts; there are eight colours. */
+export function colourOf(id: string): number {
+  let hash = 0;
+  for (const character of id) hash = (hash * 31 + character.charCodeAt(0)) >>> 0;
+  return hash % 8;
+}
+
+async function tailOf(file: string): Promise<string[]> {
+  const handle = await open(file, 'r');
+  try {
+    const { size } = await handle.stat();
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(Math.min(size, logTailBytes)),
+      0,
+      undefined,
+      Math.max(0, size - logTailBytes),
+    );
+    const lines = buffer.subarray(0, bytesRead).toString('utf8').split('\n');
+    if (size > logTailBytes) lines.shift();
+    return lines.filter(line => line.trim() !== '').slice(-logTailLines);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The only place of the editor that starts anything. Every way in asks for trust first; what is started belongs to
+ * nobody and goes on when the window closes.
+ */
+import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { TrainerEvent } from '../../protocol/trainer.ts';
+import type { VariantName } from '../../recipe/schema.ts';
+import type { NodeChoice } from '../../runs/nodePath.ts';
+import type { RunFolder } from '../../runs/runFolder.ts';
+import { RunsError } from '../../runs/runsError.ts';
+import { findStore, type Store } from '../../runs/store.ts';
+import { readSettings } from '../settings.ts';
+
+/** A recipe as it stands in an editor or on the disk. */
+export interface RecipeText {
+  file: string;
+  text: string;
+}
+
+export interface StartedRuns {
+  store: Store;
+  runs: RunFolder[];
+}
+
+/** What this machine brings to a run. */
+interface Machine {
+  recipeFile: string;
+  recipeText: string;
+  store: Store;
+  engineFolder: string;
+  node: NodeChoice;
+  modelRoots: string[];
+  trainer?: string[];
+}
+
+export class RunService {
+  readonly #extensionFolder: string;
+  readonly #log: vscode.LogOutputChannel;
+
+  constructor(extensionFolder: string, log: vscode.LogOutputChannel) {
+    this.#extensionFolder = extensionFolder;
+    this.#log = log;
+  }
+
+  storeOf(recipeFile: string): Store {
+    return findStore(recipeFile, { runsFolder: readSettings().runsFolder });
+  }
+
+  async start(recipe: RecipeText, variant: VariantName): Promise<StartedRuns> {
+    const { createRun } = await import('../../runs/createRun.ts');
+    const machine = await this.#machine(recipe);
+    const run = await createRun({ ...machine, variant });
+    return this.#launch(machine, [run]);
+  }
+
+  /** Plain, the three methods, plain at a third of the rate, and the recipe as written: one queue, one group. */
+  async compare(recipe: RecipeText): Promise<StartedRuns> {
+    const { createRun, resolveText } = await import('../../runs/createRun.ts');
+    const { parseRecipe } = await import('../../recipe/parse.ts');
+    const { comparisonArms } = await import('../../recipe/variants.ts');
+    // Refuses a recipe with errors in the words that Start would use.
+    resolveText(recipe.file, recipe.text, { variant: 'as-written' });
+    const parsed = parseRecipe(recipe.text, recipe.file).recipe;
+    if (!parsed) throw new RunsError('recipe', 'The recipe cannot be read', { file: recipe.file });
+    const machine = await this.#machine(recipe);
+    const group = `compare-${randomBytes(4).toString('hex')}`;
+    const runs: RunFolder[] = [];
+    for (const resolved of comparisonArms(parsed, { fileName: basename(recipe.file) })) {
+      runs.push(await createRun({ ...machine, variant: 'as-written', resolved, group }));
+    }
+    return this.#launch(machine, runs);
+  }
+
+  /** The first batch, the resolved defaults and the estimate; no run is made. */
+  async check(recipe: RecipeText, variant: VariantName, signal: AbortSignal): Promise<TrainerEvent[]> {
+    const { resolveText } = await import('../../runs/createRun.ts');
+    const { resolvePaths } = await import('../../runs/allowedRoots.ts');
+    const { runTrainerJob } = await import('../../runs/trainerJob.ts');
+    const machine = await this.#machine(recipe);
+    const resolved = resolveText(recipe.file, recipe.text, { variant });
+    const paths = resolvePaths(resolved, { ...machine, storeRoot: machine.store.root });
+    return runTrainerJob({ ...machine, job: 'check', recipe: resolved, paths, trusted: isTrusted(), signal });
+  }
+
+  async stop(run: RunFolder): Promise<void> {
+    requireTrust();
+    const { sendControl } = await import('../../runs/control.ts');
+    await sendControl(run, 'stop');
+    this.#log.info(`Asked ${run.id} to stop`);
+  }
+
+  /** Gives a queue that lost its runner, as after a restart of the machine, a new one. */
+  async resumeQueue(store: Store, recipe: RecipeText): Promise<void> {
+    await this.#launch({ ...(await this.#machine(recipe)), store }, []);
+  }
+
+  async #machine(recipe: RecipeText): Promise<Machine> {
+    requireTrust();
+    const { chooseNode } = await import('../../runs/nodePath.ts');
+    const { installEngine } = await import('../../runs/engineFolder.ts');
+    const { nodePath, modelFolders } = readSettings();
+    const [node, engineFolder] = await Promise.all([chooseNode(nodePath), installEngine(this.#extensionFolder)]);
+    const trainer = trainerOfTests();
+    return {
+      recipeFile: recipe.file,
+      recipeText: recipe.text,
+      store: this.storeOf(recipe.file),
+      engineFolder,
+      node,
+      modelRoots: modelFolders,
+      ...(trainer && { trainer }),
+    };
+  }
+
+  async #launch(machine: Pick<Machine, 'store' | 'engineFolder' | 'node'>, runs: RunFolder[]): Promise<StartedRuns> {
+    const { launchRunner } = await import('../../runs/launch.ts');
+    const { store, engineFolder, node } = machine;
+    await launchRunner({ store, engineFolder, node, trusted: isTrusted() });
+    for (const run of runs) this.#log.info(`Queued ${run.id} with ${node.path}: ${node.reason}`);
+    return { store, runs };
+  }
+}
+
+const isTrusted = (): boolean => vscode.workspace.isTrusted;
+
+function requireTrust(): void {
+  if (isTrusted()) return;
+  throw new RunsError('not-trusted', vscode.l10n.t('Nothing is started in a folder that is not trusted.'), {
+    remedy: vscode.l10n.t('Trust the folder first.'),
+  });
+}
+
+/** Of the machine's environment, never of a workspace: program and arguments as a JSON list. */
+function trainerOfTests(): string[] | undefined {
+  const given = process.env.HOLDFAST_TRAINER;
+  return given ? (JSON.parse(given) as string[]) : undefined;
+}

@@ -1,0 +1,220 @@
+/**
+ * All runs of the workspace: which there are, what they are doing, and a follower for each that somebody looks at. The
+ * folders are the truth; they are polled, because a run may be started by a terminal, another window or another machine.
+ */
+import { stat } from 'node:fs/promises';
+import * as vscode from 'vscode';
+import type { RunFolder } from '../../runs/runFolder.ts';
+import { RunIndex } from '../../runs/runIndex.ts';
+import type { RunSummary } from '../../runs/runSummary.ts';
+import { isOver, statusOf } from '../../runs/status.ts';
+import { findStore, type Store, storeOf } from '../../runs/store.ts';
+import { isRecipeUri } from '../recipe/recipeDocuments.ts';
+import { readSettings } from '../settings.ts';
+import { FollowedRun } from './followedRun.ts';
+
+export interface RunEntry extends RunSummary {
+  store: Store;
+  folder: RunFolder;
+}
+
+export interface RunsChange {
+  /** Runs came or went, or changed between live and over. */
+  isStructural: boolean;
+  ids: ReadonlySet<string>;
+}
+
+/** A follower that lives as long as somebody holds it. */
+export interface RunLease extends vscode.Disposable {
+  run: FollowedRun;
+}
+
+interface KnownStore {
+  store: Store;
+  index: RunIndex;
+  /** When the list of runs last changed. */
+  changedAt: number;
+}
+
+const pollMs = 1000;
+
+export const isLive = ({ status }: Pick<RunSummary, 'status'>): boolean => !isOver(status);
+
+export class RunsModel implements vscode.Disposable {
+  readonly #log: vscode.LogOutputChannel;
+  readonly #changed = new vscode.EventEmitter<RunsChange>();
+  readonly #subscriptions: vscode.Disposable[];
+  readonly #stores = new Map<string, KnownStore>();
+  readonly #followed = new Map<string, { run: FollowedRun; holders: number }>();
+  #runs = new Map<string, RunEntry>();
+  #looking: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isDisposed = false;
+
+  readonly onDidChange = this.#changed.event;
+
+  constructor(log: vscode.LogOutputChannel) {
+    this.#log = log;
+    this.#subscriptions = [
+      this.#changed,
+      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.refresh()),
+      vscode.workspace.onDidOpenTextDocument(({ uri }) => isRecipeUri(uri) && void this.refresh()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.#reopen()),
+    ];
+    this.#pollSoon();
+  }
+
+  /** Newest first. */
+  get runs(): RunEntry[] {
+    return [...this.#runs.values()];
+  }
+
+  get(id: string): RunEntry | undefined {
+    return this.#runs.get(id);
+  }
+
+  ofRecipe(file: string): RunEntry[] {
+    return this.runs.filter(run => run.recipeFile === file);
+  }
+
+  /** Reads a run's journal from the start and on, once for all who hold it. */
+  follow(id: string): RunLease | undefined {
+    const entry = this.#runs.get(id);
+    if (!entry) return undefined;
+    const followed = this.#followed.get(id) ?? { run: new FollowedRun(entry, this.#log), holders: 0 };
+    followed.holders += 1;
+    this.#followed.set(id, followed);
+    let isHeld = true;
+    const dispose = () => {
+      if (!isHeld) return;
+      isHeld = false;
+      followed.holders -= 1;
+      if (followed.holders > 0) return;
+      this.#followed.delete(id);
+      followed.run.dispose();
+    };
+    return { run: followed.run, dispose };
+  }
+
+  /** What a follower has seen before the folders tell. */
+  tell(
+    id: string,
+    news: Partial<Pick<RunEntry, 'step' | 'steps' | 'loss' | 'checkpoints' | 'verdict' | 'sets'>>,
+  ): void {
+    const run = this.#runs.get(id);
+    if (!run) return;
+    this.#runs.set(id, { ...run, ...news });
+    this.#changed.fire({ isStructural: false, ids: new Set([id]) });
+  }
+
+  /** Resolves once the list is that of the folders. */
+  async refresh(): Promise<void> {
+    while (this.#looking) await this.#looking;
+    this.#looking = this.#look(true).finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    clearTimeout(this.#timer);
+    for (const { run } of this.#followed.values()) run.dispose();
+    for (const subscription of this.#subscriptions) subscription.dispose();
+  }
+
+  #pollSoon(): void {
+    if (this.#isDisposed) return;
+    this.#timer = setTimeout(() => void this.#poll().finally(() => this.#pollSoon()), pollMs);
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = this.#look(false).finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
+  }
+
+  async #look(isForced: boolean): Promise<void> {
+    try {
+      for (const store of storesOfWorkspace()) await this.#know(store);
+      const stale: KnownStore[] = [];
+      for (const known of this.#stores.values()) if (isForced || (await this.#hasNews(known))) stale.push(known);
+      if (stale.length > 0) await this.#readAgain(stale);
+    } catch (error) {
+      this.#log.error('The runs could not be listed', error instanceof Error ? error : String(error));
+    }
+  }
+
+  async #know(store: Store): Promise<void> {
+    if (this.#stores.has(store.folder)) return;
+    const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
+    this.#stores.set(store.folder, { store, index, changedAt: -1 });
+  }
+
+  /** A run came or went, or one that was live is something else now. */
+  async #hasNews(known: KnownStore): Promise<boolean> {
+    const changedAt = await stat(known.store.runsFolder).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+    if (changedAt !== known.changedAt) {
+      known.changedAt = changedAt;
+      return true;
+    }
+    const live = this.runs.filter(run => run.store.folder === known.store.folder && isLive(run));
+    const statuses = await Promise.all(live.map(run => statusOf(run.folder)));
+    return live.some((run, index) => run.status !== statuses[index]?.status);
+  }
+
+  async #readAgain(stale: KnownStore[]): Promise<void> {
+    const before = this.#runs;
+    const folders = new Set(stale.map(({ store }) => store.folder));
+    const kept = this.runs.filter(({ store }) => !folders.has(store.folder));
+    for (const { store, index } of stale) {
+      const summaries = await index.refresh();
+      kept.push(...summaries.map(summary => ({ ...summary, store, folder: store.run(summary.id) })));
+    }
+    kept.sort((a, b) => b.createdAt - a.createdAt);
+    this.#runs = new Map(kept.map(run => [run.id, run]));
+    const change = changeBetween(before, this.#runs);
+    if (change) this.#changed.fire(change);
+  }
+
+  /** With trust the index may be written. */
+  #reopen(): void {
+    this.#stores.clear();
+    void this.refresh();
+  }
+}
+
+/** Stores of the workspace's folders and of recipes that are open from elsewhere. */
+function storesOfWorkspace(): Store[] {
+  const { runsFolder } = readSettings();
+  const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file');
+  const recipes = vscode.workspace.textDocuments.filter(({ uri }) => isRecipeUri(uri));
+  return [
+    ...folders.map(({ uri }) => storeOf(uri.fsPath, { runsFolder })),
+    ...recipes.map(({ uri }) => findStore(uri.fsPath, { runsFolder })),
+  ];
+}
+
+function changeBetween(before: Map<string, RunEntry>, after: Map<string, RunEntry>): RunsChange | undefined {
+  const ids = new Set<string>();
+  let isStructural = false;
+  for (const id of new Set([...before.keys(), ...after.keys()])) {
+    const [old, now] = [before.get(id), after.get(id)];
+    if (old && now && sameRow(old, now)) continue;
+    ids.add(id);
+    isStructural ||= !old || !now || groupOf(old) !== groupOf(now);
+  }
+  return ids.size > 0 ? { isStructural, ids } : undefined;
+}
+
+const groupOf = (run: RunEntry): string => (run.status === 'queued' ? 'queued' : isLive(run) ? 'running' : 'past');
+
+function sameRow(a: RunEntry, b: RunEntry): boolean {
+  const row = ({ store, folder, ...summary }: RunEntry) => JSON.stringify(summary);
+  return row(a) === row(b);
+}
