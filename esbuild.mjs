@@ -61,6 +61,7 @@ if (watch) {
   await Promise.all(contexts.map(context => context.watch()));
 } else {
   const results = await Promise.all(builds.map(build => esbuild.build(build)));
+  await writeRecipeSchema();
   const list = option('list');
   if (list) writeFileSync(list, JSON.stringify(bundledPackages(results)));
 }
@@ -70,4 +71,13 @@ function bundledPackages(results) {
   const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   const folders = inputs.map(input => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]);
   return [...new Set(folders.filter(folder => folder !== undefined))].sort();
+}
+
+/** The schema that editors complete recipes by, from the one that checks them. */
+async function writeRecipeSchema() {
+  const build = { ...shared, sourcemap: false, entryPoints: ['src/recipe/jsonSchema.ts'], format: 'esm', write: false };
+  const { outputFiles } = await esbuild.build(build);
+  const source = Buffer.from(outputFiles[0].contents).toString('base64');
+  const { recipeJsonSchema } = await import(`data:text/javascript;base64,${source}`);
+  writeFileSync(`${outdir}/recipe.schema.json`, `${JSON.stringify(recipeJsonSchema(), null, 1)}\n`);
 }

@@ -56,7 +56,7 @@ function polish(node: JsonSchemaNode, key: string): void {
 }
 
 const defaultText = ({ default: value }: JsonSchemaNode): string =>
-  value === undefined ? '' : `Default: \`${JSON.stringify(value).replaceAll('"', '')}\``;
+  value === undefined ? '' : `Default: \`${plainJson(value)}\``;
 
 /** "whole number, 1 to 4096", "one of cosine, linear, constant". */
 export function rangeText(node: JsonSchemaNode): string {
@@ -93,28 +93,25 @@ function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSc
     .join('');
 }
 
+const plainJson = (value: unknown): string => JSON.stringify(value).replaceAll('"', '').replaceAll(',', ', ');
+
 /** `docs/recipe.md`: every key with its values, default and help. */
 export function recipeReference(): string {
   const schema = recipeJsonSchema();
-  const sections = Object.entries(schema.properties ?? {});
-  const isSection = ([, node]: [string, JsonSchemaNode]): boolean =>
-    node.type === 'object' && node.properties !== undefined;
-  const top = sections.filter(entry => !isSection(entry));
+  const rows = flatten(schema, '');
+  const sections = Object.entries(schema.properties ?? {}).filter(([, node]) => node.properties);
+  const isTop = ({ key }: Row): boolean => !sections.some(([name]) => key === name || key.startsWith(`${name}.`));
   const parts = [
     referenceHead,
-    keyTable(
-      top.map(([name, node]) => [name, node]),
-      schema.required ?? [],
-    ),
-    ...sections
-      .filter(isSection)
-      .flatMap(([name, node]) => [
-        `## ${name}`,
-        node.description ?? '',
-        keyTable(flatten(node, ''), node.required ?? []),
-      ]),
+    keyTable(rows.filter(isTop)),
+    ...sections.flatMap(([name, node]) => [
+      `## ${name}`,
+      node.description ?? '',
+      keyTable(rows.filter(({ key }) => key.startsWith(`${name}.`))),
+    ]),
+    variantsText,
   ];
-  return `${parts.filter(Boolean).join('\n\n')}\n`;
+  return `${parts.join('\n\n')}\n`;
 }
 
 const referenceHead = `# Recipe reference
@@ -122,25 +119,70 @@ const referenceHead = `# Recipe reference
 A recipe is a file \`*.tune.yaml\` or \`*.tune.yml\`. Paths are relative to it. Unknown keys are refused, with the nearest known one.
 This page is generated from the schema that checks recipes: \`npm run docs:recipe\` writes it.
 
+\`\`\`yaml
+name: support-tone
+model: holdfast-tiny
+data:
+  train: data/support.jsonl
+  eval: data/support.eval.jsonl
+retain:
+  probes:
+    general: { file: data/general.txt, budget: { nats: 0.05 } }
+    arithmetic: { file: data/arithmetic.jsonl, budget: { points: 2 } }
+  prompts: ["Where does Mara Velt live?"]
+method:
+  replay: { data: data/general.replay.txt, share: 0.2 }
+  regularize: { kind: kl, weight: 0.5, on: [task, replay] }
+  narrow: { tune: [gate_proj, up_proj], learning_rate: 2e-3 }
+train: { max_steps: 200, batch_size: 8, max_length: 128, learning_rate: 1e-3, warmup_steps: 20, seed: 1 }
+\`\`\`
+
 ## At the top`;
 
-function flatten(node: JsonSchemaNode, prefix: string): [string, JsonSchemaNode][] {
-  return Object.entries(node.properties ?? {}).flatMap(([name, child]): [string, JsonSchemaNode][] => {
+const variantsText = `## Variants
+
+One recipe runs in several ways. The adapter, the data and the training settings are the same in all of them.
+
+| variant | what runs |
+| --- | --- |
+| \`plain\` | the recipe without \`method\` |
+| \`replay\` | plain and \`method.replay\`; it needs data |
+| \`regularized\` | plain and \`method.regularize\`, on the task rows; default: KL with weight 0.5 |
+| \`narrow\` | plain and \`method.narrow\`; default: gate_proj and up_proj. Its learning rate replaces the peak rate |
+| \`as-written\` | the recipe as it stands |
+
+A comparison runs plain, plain at a third of the learning rate (\`plain-third-rate\`, the honest strong baseline), each of the
+three, and the recipe as written where it is none of these. On the command line \`--set key.path=value\` changes a key of any
+of them; \`null\` removes it.
+
+## What is refused
+
+Keys that the recipe does not know; files over 256 KB; nesting deeper than 32; merge keys, tags and aliases that unfold without
+end; \`max_steps\` together with \`num_epochs\`; a \`batch_size\` that \`micro_batch_size\` does not divide; a warm-up as long as the
+run; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
+learning; paths outside the project, the shipped models, the Hugging Face cache and the folders allowed on the machine.`;
+
+interface Row {
+  key: string;
+  node: JsonSchemaNode;
+  isRequired: boolean;
+}
+
+function flatten(node: JsonSchemaNode, prefix: string): Row[] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
     const key = prefix + name;
-    const below = flatten(child, `${key}.`);
-    const named =
-      typeof child.additionalProperties === 'object' ? flatten(child.additionalProperties, `${key}.<name>.`) : [];
-    return [[key, child], ...below, ...named];
+    const named = typeof child.additionalProperties === 'object' ? child.additionalProperties : {};
+    const row = { key, node: child, isRequired: node.required?.includes(name) ?? false };
+    return [row, ...flatten(child, `${key}.`), ...flatten(named, `${key}.<name>.`)];
   });
 }
 
-function keyTable(keys: [string, JsonSchemaNode][], required: string[]): string {
-  const rows = keys.map(([key, node]) => {
-    const value = node.default === undefined ? '' : `\`${JSON.stringify(node.default).replaceAll('"', '')}\``;
-    const fallback = required.includes(key) ? 'required' : value;
-    return `| \`${key}\` | ${escape(rangeText(node))} | ${escape(fallback)} | ${escape(node.description ?? '')} |`;
+function keyTable(rows: Row[]): string {
+  const lines = rows.map(({ key, node, isRequired }) => {
+    const fallback = isRequired ? 'required' : node.default === undefined ? '' : `\`${plainJson(node.default)}\``;
+    return `| \`${key}\` | ${escapeCell(rangeText(node))} | ${fallback} | ${escapeCell(node.description ?? '')} |`;
   });
-  return ['| key | value | default | what it does |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  return ['| key | value | default | what it does |', '| --- | --- | --- | --- |', ...lines].join('\n');
 }
 
-const escape = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+const escapeCell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');

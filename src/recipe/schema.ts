@@ -8,136 +8,232 @@ const path = z.string().min(1).max(1024);
 const share = z.number().min(0).lt(1);
 const positive = z.number().positive();
 const count = z.number().int().positive();
+const name = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/);
 
 const budget = z
-  .union([z.strictObject({ nats: z.number().min(0) }), z.strictObject({ points: z.number().min(0).max(100) })])
-  .describe(
-    'How much may be lost before the verdict says "forgot": a rise of loss in nats per token, or a drop of accuracy in points.',
-  );
+  .union([
+    z.strictObject({
+      nats: z.number().min(0).describe('Rise of the mean loss that is still "kept", in nats per token.'),
+    }),
+    z.strictObject({
+      points: z
+        .number()
+        .min(0)
+        .max(100)
+        .describe('Drop of accuracy that is still "kept", in points. For choice and pairs.'),
+    }),
+  ])
+  .meta({
+    description:
+      'How much may be lost before the verdict says "forgot": a rise of loss in nats per token, or a drop of accuracy in points. Without it there are numbers and no verdict.',
+    examples: [{ nats: 0.05 }, { points: 2 }],
+  });
 
 export const probeSchema = z.strictObject({
-  file: path.describe('Held-out items that stand for what must not be lost: txt, or jsonl of text, choice or pairs.'),
+  file: path.meta({
+    description:
+      'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl of text, choice {context, choices, gold} or pairs {good, bad}. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',
+    examples: ['data/general.txt'],
+  }),
   budget: budget.optional(),
 });
 
-const retain = z.strictObject({
-  base: path
-    .optional()
-    .describe('The model that forgetting is measured against; a folder or a name. Default: the model itself.'),
-  probes: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/), probeSchema)
-    .default({})
-    .describe('Probe sets by name.'),
-  prompts: z
-    .array(z.string().min(1).max(4096))
-    .max(32)
-    .default([])
-    .describe('Prompts answered by the base and by the tuned model at each evaluation.'),
-});
+const retain = z
+  .strictObject({
+    base: path
+      .optional()
+      .describe('The model that forgetting is measured against: a folder or a name. Default: `model` itself.'),
+    probes: z
+      .record(name, probeSchema)
+      .default({})
+      .describe('Probe sets by name. Each is scored on the base and on the tuned model; the worst gives the verdict.'),
+    prompts: z
+      .array(z.string().min(1).max(4096))
+      .max(32)
+      .default([])
+      .describe('Prompts answered by the base and by the tuned model at each evaluation, side by side.'),
+  })
+  .describe('What must not be lost, and how that is measured. Without it nothing watches for forgetting.');
 
-const adapter = z.strictObject({
-  type: z.literal('lora').describe('Low-rank adapters; the base weights stay frozen.'),
-  r: count.max(1024).default(8).describe('Rank.'),
-  alpha: positive.default(16).describe('Scale: the update is multiplied by alpha / r.'),
-  target_modules: z
-    .array(z.string())
-    .min(1)
-    .default(['q_proj', 'v_proj'])
-    .describe('Names of the linear maps that get an adapter.'),
-  output: z.enum(['adapter', 'merged']).default('adapter').describe('Write a PEFT adapter folder, or a merged model.'),
-});
+const adapter = z
+  .strictObject({
+    type: z.literal('lora').describe('Low-rank adapters; the base weights stay frozen.'),
+    r: count.max(1024).default(8).describe('Rank. More rank learns more and, at the same rate, forgets more.'),
+    alpha: positive.default(16).describe('Scale: the update is multiplied by alpha / r.'),
+    target_modules: z
+      .array(z.string())
+      .min(1)
+      .default(['q_proj', 'v_proj'])
+      .describe('Names of the linear maps that get an adapter.'),
+    output: z
+      .enum(['adapter', 'merged'])
+      .default('adapter')
+      .describe('Write a PEFT adapter folder, or a merged model.'),
+  })
+  .describe('Train small adapters beside frozen weights. Equal in all variants.');
 
-const replay = z.strictObject({
-  data: path.describe('Rows of the old distribution, added beside the task rows. Never a probe file.'),
-  share: share.default(0.2).describe('Share of all rows that are replay rows.'),
-});
+const replay = z
+  .strictObject({
+    data: path.meta({
+      description: 'Rows of the old distribution, txt or jsonl, added beside the task rows. Never a probe file.',
+      examples: ['data/general.replay.txt'],
+    }),
+    share: share
+      .default(0.2)
+      .describe(
+        'Share of all rows that are replay rows, from 0 to below 1. 0.1 to 0.25 is usual; each step gets longer by share / (1 − share). Keeps what the rows are like, and little else.',
+      ),
+  })
+  .describe(
+    'Train on old text beside the new: keeps what is replayed. Probe sets of the same kind win by construction.',
+  );
 
-const regularize = z.strictObject({
-  kind: z
-    .literal('kl')
-    .default('kl')
-    .describe('KL divergence between the base and the tuned next-token distributions.'),
-  weight: z.number().min(0).default(0.5).describe('Weight of the penalty beside the task loss.'),
-  on: z
-    .array(z.enum(['task', 'replay']))
-    .min(1)
-    .default(['task'])
-    .describe('Rows whose target tokens are regularized.'),
-  teacher: z
-    .enum(['auto', 'copy', 'swap'])
-    .default('auto')
-    .describe(
-      'Where base logits come from: a second copy of the weights, or the tuned tensors swapped for their base values.',
-    ),
-  direction: z
-    .enum(['forward', 'reverse'])
-    .default('forward')
-    .describe('forward: KL(base ‖ tuned). reverse: KL(tuned ‖ base).'),
-  temperature: positive.default(1).describe('Softmax temperature T; the penalty carries the factor T².'),
-});
+const regularize = z
+  .strictObject({
+    kind: z
+      .literal('kl')
+      .default('kl')
+      .describe('KL divergence between the next-token distributions of base and tuned model.'),
+    weight: z
+      .number()
+      .min(0)
+      .default(0.5)
+      .describe('Weight of the penalty beside the task loss. More keeps more and learns less; 0 is plain tuning.'),
+    on: z
+      .array(z.enum(['task', 'replay']))
+      .min(1)
+      .default(['task'])
+      .describe('Rows whose target tokens are held to the base. replay needs method.replay.'),
+    teacher: z
+      .enum(['auto', 'copy', 'swap'])
+      .default('auto')
+      .describe(
+        "Where the base's predictions come from: a second copy of the weights (more memory), or the tuned tensors swapped for their base values (more time). auto chooses and says why.",
+      ),
+    direction: z
+      .enum(['forward', 'reverse'])
+      .default('forward')
+      .describe(
+        'forward: KL(base ‖ tuned), keeps every answer of the base possible. reverse: KL(tuned ‖ base), allows nothing that the base would not say.',
+      ),
+    temperature: positive
+      .default(1)
+      .describe('Softmax temperature T; the penalty carries the factor T². Above 1, unlikely tokens count more.'),
+  })
+  .describe("Stay close to the base model's own predictions. Needs no old data.");
 
-const tuneEntry = z.union([z.string().min(1), z.strictObject({ last_layers: count })]);
-const narrow = z.strictObject({
-  tune: z
-    .array(tuneEntry)
-    .min(1)
-    .default(['gate_proj', 'up_proj'])
-    .describe('What trains; entries unite: attention, mlp, module names, or {last_layers: N}.'),
-  learning_rate: positive.optional().describe('Own learning rate, since few parameters often want a higher one.'),
-});
+const tuneEntry = z.union([
+  z.string().min(1),
+  z.strictObject({ last_layers: count.describe('Everything in the last N layers.') }),
+]);
+const narrow = z
+  .strictObject({
+    tune: z
+      .array(tuneEntry)
+      .min(1)
+      .default(['gate_proj', 'up_proj'])
+      .meta({
+        description:
+          'What trains; all else is frozen bit for bit. Entries unite: attention, mlp, module names, or {last_layers: N}. With an adapter: where adapters sit.',
+        examples: [['gate_proj', 'up_proj'], ['attention'], [{ last_layers: 2 }]],
+      }),
+    learning_rate: positive
+      .optional()
+      .describe(
+        'Peak learning rate of this part, instead of train.learning_rate: few parameters often want a higher one.',
+      ),
+  })
+  .describe('Train few of the weights. Often keeps most of the learning at a part of the forgetting, and is faster.');
 
-const method = z.strictObject({
-  replay: replay.optional(),
-  regularize: regularize.optional(),
-  narrow: narrow.optional(),
-});
+const method = z
+  .strictObject({
+    replay: replay.optional(),
+    regularize: regularize.optional(),
+    narrow: narrow.optional(),
+  })
+  .describe('Ways to keep what the model knew. Parts combine freely; none of them is plain tuning.');
 
-const train = z.strictObject({
-  max_steps: count.optional().describe('Optimizer steps. Default 200 when num_epochs is not given either.'),
-  num_epochs: positive.optional().describe('Passes over the task data, instead of max_steps.'),
-  batch_size: count.max(4096).default(8).describe('Task sequences per optimizer step.'),
-  micro_batch_size: count
-    .max(4096)
-    .optional()
-    .describe('Sequences per forward pass; gradients are accumulated. Default: batch_size.'),
-  max_length: count.default(128).describe('Tokens per sequence.'),
-  packing: z
-    .boolean()
-    .default(false)
-    .describe('Pack several documents into one row; attention stops at their borders.'),
-  too_long: z.enum(['error', 'cut', 'drop']).default('error').describe('What happens to a row longer than max_length.'),
-  learning_rate: positive.default(1e-3).describe('Peak learning rate.'),
-  lr_scheduler: z.enum(['cosine', 'linear', 'constant']).default('cosine').describe('Shape after the warm-up.'),
-  warmup_steps: z.number().int().min(0).default(0).describe('Steps over which the rate rises from 0.'),
-  weight_decay: z.number().min(0).default(0).describe('Decoupled decay (AdamW); never on norms.'),
-  adam_beta1: share.default(0.9).describe('AdamW: decay of the first moment.'),
-  adam_beta2: share.default(0.999).describe('AdamW: decay of the second moment.'),
-  adam_epsilon: positive.default(1e-8).describe('AdamW: added to the denominator.'),
-  max_grad_norm: positive.default(1).describe('Gradients are clipped to this global norm.'),
-  seed: z.number().int().min(0).max(0xffffffff).default(1).describe('Seed of every random stream.'),
-});
+const train = z
+  .strictObject({
+    max_steps: count.optional().describe('Optimizer steps. Default 200 when num_epochs is not given either.'),
+    num_epochs: positive.optional().describe('Passes over the task data, instead of max_steps.'),
+    batch_size: count.max(4096).default(8).describe('Task sequences per optimizer step; replay rows come on top.'),
+    micro_batch_size: count
+      .max(4096)
+      .optional()
+      .describe(
+        'Sequences per forward pass; gradients are accumulated, so the result is the same and memory is saved. Divides batch_size. Default: batch_size.',
+      ),
+    max_length: count.default(128).describe('Tokens per sequence. Text is split to it; other rows obey too_long.'),
+    packing: z
+      .boolean()
+      .default(false)
+      .describe('Pack several documents into one row; attention and positions stop at their borders.'),
+    too_long: z
+      .enum(['error', 'cut', 'drop'])
+      .default('error')
+      .describe('What happens to a row longer than max_length.'),
+    learning_rate: positive
+      .default(1e-3)
+      .describe('Peak learning rate. The first thing to lower against forgetting: a third of it is a strong baseline.'),
+    lr_scheduler: z.enum(['cosine', 'linear', 'constant']).default('cosine').describe('Shape after the warm-up.'),
+    warmup_steps: z
+      .number()
+      .int()
+      .min(0)
+      .default(0)
+      .describe('Steps over which the rate rises from 0. Must stay below max_steps.'),
+    weight_decay: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('Decoupled decay towards 0 (AdamW); never on norms. Pulls away from the base as well.'),
+    adam_beta1: share.default(0.9).describe('AdamW: decay of the first moment.'),
+    adam_beta2: share.default(0.999).describe('AdamW: decay of the second moment.'),
+    adam_epsilon: positive.default(1e-8).describe('AdamW: added to the denominator.'),
+    max_grad_norm: positive.default(1).describe('Gradients are clipped to this global norm.'),
+    seed: z
+      .number()
+      .int()
+      .min(0)
+      .max(0xffffffff)
+      .default(1)
+      .describe('Seed of every random stream. One seed makes no claim about a method.'),
+  })
+  .describe('How training goes: length, batches, learning rate.');
 
-const evaluate = z.strictObject({
-  every: count.default(25).describe('Steps between evaluations.'),
-  items: count.default(32).describe('Items of each probe set scored during the run; the end uses all.'),
-});
+const evaluate = z
+  .strictObject({
+    every: count.default(25).describe('Steps between evaluations: points of the forgetting curves.'),
+    items: count
+      .default(32)
+      .describe('Items of each probe set scored during the run, always the same ones; the end uses all.'),
+  })
+  .describe('When forgetting and learning are measured.');
 
-const checkpoint = z.strictObject({
-  every: count.default(50).describe('Steps between checkpoints.'),
-  keep: z
-    .array(z.enum(['best', 'last', 'all']))
-    .min(1)
-    .default(['best', 'last'])
-    .describe('Which checkpoints stay.'),
-});
+const checkpoint = z
+  .strictObject({
+    every: count.default(50).describe('Steps between checkpoints.'),
+    keep: z
+      .array(z.enum(['best', 'last', 'all']))
+      .min(1)
+      .default(['best', 'last'])
+      .describe('Which checkpoints stay.'),
+  })
+  .describe('What is saved on the way.');
 
-const data = z.strictObject({
-  train: path.describe('Task rows: jsonl (text, prompt/completion, messages, alpaca, sharegpt) or txt.'),
-  eval: z
-    .union([path, z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/), path)])
-    .optional()
-    .describe('Held-out task rows that measure learning: a path, or a map of names to paths.'),
-});
+const data = z
+  .strictObject({
+    train: path.meta({
+      description: 'Task rows: jsonl (text, prompt/completion, messages, alpaca, sharegpt) or txt.',
+      examples: ['data/train.jsonl'],
+    }),
+    eval: z
+      .union([path, z.record(name, path)])
+      .optional()
+      .describe('Held-out task rows that measure learning: a path, or a map of names to paths.'),
+  })
+  .describe('What to teach.');
 
 export const recipeSchema = z.strictObject({
   name: z
@@ -145,9 +241,12 @@ export const recipeSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9-]{0,39}$/)
     .optional()
     .describe('Name of the experiment. Default: the file name.'),
-  model: path.describe('holdfast-tiny (shipped), a folder in Hugging Face layout, or org/name.'),
+  model: path.meta({
+    description: 'The model to tune: holdfast-tiny (shipped), a folder in Hugging Face layout, or org/name.',
+    examples: ['holdfast-tiny'],
+  }),
   data,
-  retain: retain.optional().describe('What must not be lost, and how that is measured.'),
+  retain: retain.optional(),
   adapter: adapter.optional(),
   method: method.prefault({}),
   train: train.prefault({}),
@@ -155,11 +254,17 @@ export const recipeSchema = z.strictObject({
   checkpoint: checkpoint.prefault({}),
   output: z
     .strictObject({
-      dtype: z.enum(['auto', 'f32', 'f16', 'bf16']).default('auto').describe('auto: as the base model was stored.'),
+      dtype: z
+        .enum(['auto', 'f32', 'f16', 'bf16'])
+        .default('auto')
+        .describe(
+          'Number format of the written weights. auto: as the base model was stored. The verdict is taken after rounding to it.',
+        ),
     })
+    .describe('How the result is written.')
     .prefault({}),
-  engine: z.enum(['auto', 'node']).default('auto').describe('auto chooses and says why.'),
-  runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('auto chooses and says why.'),
+  engine: z.enum(['auto', 'node']).default('auto').describe('What trains. auto chooses and says why.'),
+  runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),
 });
 
 /** A recipe as written, after the schema: defaults filled in, method sections still optional. */
