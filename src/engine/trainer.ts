@@ -118,7 +118,8 @@ async function trainOpened(
 }
 
 /** Reports the checks before it refuses a failed one. */
-export async function checkStepZero({ model, plan, modelFolder }: OpenedRun, observer: Observer): Promise<void> {
+export async function checkStepZero(run: OpenedRun, observer: Observer): Promise<void> {
+  const { model, plan, modelFolder, evaluator } = run;
   const { microBatches, task, replay } = plan.at(1);
   const rows = { 0: task, 1: replay };
   const taken = { 0: 0, 1: 0 };
@@ -131,7 +132,7 @@ export async function checkStepZero({ model, plan, modelFolder }: OpenedRun, obs
   const weights = await ModelWeights.open(modelFolder);
   try {
     const file = { names: [...weights.tensors.keys()], read: (name: string) => weights.read(name) };
-    const checked = await stepZeroChecks(model, { batches }, file);
+    const checked = await stepZeroChecks(model, { batches, familiar: evaluator.familiarBatch() }, file);
     observer(checked);
     refuseFailedChecks(checked);
   } finally {

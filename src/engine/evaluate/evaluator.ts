@@ -15,6 +15,7 @@ import { digest } from './fingerprints.ts';
 import { type EncodedItem, type ItemScore, scoredRows, scoreItems } from './itemScores.ts';
 import type { ModelPair } from './modelPair.ts';
 import type { ProbeKind } from './probeSets.ts';
+import type { MadeBatch } from './stepZero/checkResult.ts';
 
 export interface EvaluatedSet {
   name: string;
@@ -86,6 +87,14 @@ export class Evaluator {
     return this.#options.sets
       .flatMap(set => this.#places(set, false).map(place => set.items[place]!.sequences.length))
       .reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Some rows of the first probe set. */
+  familiarBatch(): MadeBatch | undefined {
+    const set = this.#options.sets.find(({ kind }) => kind !== 'learning');
+    if (!set) return undefined;
+    const rows = set.items.slice(0, scoredRows).map(rowOfItem);
+    return { rows, batch: makeBatch(rows, taskKind, { rows: scoredRows, maxLength: this.#options.maxLength }) };
   }
 
   async #score(set: EvaluatedSet, final: boolean, onProgress: EvaluatorOptions['onProgress']): Promise<ScoredItems> {

@@ -2,9 +2,17 @@
 import type { Batch } from '../../batch.ts';
 import type { Row } from '../../data/rows.ts';
 
-/** The micro-batches of the first step, with the rows each was made of. */
+export interface MadeBatch {
+  batch: Batch;
+  /** What the batch was made of. */
+  rows: Row[];
+}
+
 export interface FirstStep {
-  batches: { batch: Batch; rows: Row[] }[];
+  /** The micro-batches of the first step. */
+  batches: MadeBatch[];
+  /** Rows that the base should know (of a probe set): a task may rightly be foreign to it. */
+  familiar?: MadeBatch;
 }
 
 /** The tensors of the base model's files. */

@@ -1,12 +1,9 @@
-/** The first rows of the first batch: as many as their logits fit into a quarter of a gigabyte, at least one. */
-import type { Batch } from '../../batch.ts';
-import type { Row } from '../../data/rows.ts';
-import type { FirstStep } from './checkResult.ts';
+/** The first rows of a batch: as many as their logits fit into a quarter of a gigabyte, at least one. */
+import type { MadeBatch } from './checkResult.ts';
 
 const maxLogits = 2 ** 26;
 
-export function firstRows({ batches }: FirstStep, vocabulary: number): { batch: Batch; rows: Row[] } {
-  const { batch, rows } = batches[0]!;
+export function firstRows({ batch, rows }: MadeBatch, vocabulary: number): MadeBatch {
   const count = Math.min(batch.rows, Math.max(1, Math.floor(maxLogits / (batch.length * vocabulary))));
   if (count === batch.rows) return { batch, rows };
   const cells = count * batch.length;

@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { evaluate } from '../../../src/engine/evaluateJob.ts';
+import { RunControl } from '../../../src/engine/runControl.ts';
+import { train } from '../../../src/engine/trainer.ts';
+import type { EvaluatedEvent, StartCommand, StepEvent, TrainerEvent } from '../../../src/protocol/trainer.ts';
+import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../support/tinyRun.ts';
+
+let files: TinyFiles;
+before(async () => {
+  files = await makeTinyFiles();
+});
+
+interface Told {
+  events: TrainerEvent[];
+  start: StartCommand;
+}
+
+/** Runs to the end; `watch` sees every event and may steer. */
+async function run(
+  start: StartCommand,
+  watch: (event: TrainerEvent, control: RunControl) => void = () => {},
+): Promise<Told> {
+  const events: TrainerEvent[] = [];
+  const control = new RunControl();
+  const observe = (event: TrainerEvent): void => {
+    events.push(event);
+    watch(event, control);
+  };
+  observe(await train(start, observe, control));
+  return { events, start };
+}
+
+const of = <T extends TrainerEvent['type']>({ events }: Told, type: T) =>
+  events.filter((event): event is Extract<TrainerEvent, { type: T }> => event.type === type);
+const losses = (told: Told): (number | null)[] => of(told, 'step').map(({ metrics }) => metrics.loss!);
+const metric = (told: Told, name: string) => of(told, 'step').map(({ metrics }) => metrics[name]);
+
+async function modelHash({ start }: Told): Promise<string> {
+  const weights = await readFile(join(start.outputs.model, 'model.safetensors'));
+  return createHash('sha256').update(weights).digest('hex');
+}
+
+const quick: TinyRecipe = { evaluate: { every: 3, items: 8 }, checkpoint: { every: 2, keep: ['all'] } };
+const withReplay: TinyRecipe = { ...quick, method: { replay: { data: 'replay.txt', share: 0.3 } } };
+
+test('a run tells its story in order: prepared, series, checks, then steps between evaluations, saved, finished', async () => {
+  const told = await run(files.start(quick));
+  const story = told.events
+    .map(({ type }) => type)
+    .filter(type => !['progress', 'series', 'checkpointed'].includes(type));
+  const step = 'step';
+  assert.deepEqual(story, [
+    'prepared',
+    'checked',
+    'evaluated',
+    step,
+    step,
+    step,
+    'evaluated',
+    step,
+    step,
+    step,
+    'evaluated',
+    'finished',
+  ]);
+  const declared = new Set(of(told, 'series').map(({ name }) => name));
+  for (const { metrics } of of(told, 'step')) {
+    for (const name of Object.keys(metrics)) assert.ok(declared.has(name), `${name} was not declared`);
+  }
+  const [finished] = of(told, 'finished');
+  assert.equal(
+    finished!.tokens,
+    metric(told, 'tokens').reduce((sum: number, tokens) => sum + tokens!, 0),
+  );
+  assert.ok((await readdir(told.start.outputs.model)).includes('tokenizer.json'));
+});
+
+test('a seeded run has the losses it always had, twice in a row to the last bit of the weights', async () => {
+  const pinned = [5.790004, 5.545946, 5.417154, 5.147954, 5.086575, 5.011539];
+  const [first, second] = [await run(files.start(quick)), await run(files.start(quick))];
+  for (const [i, loss] of losses(first).entries())
+    assert.ok(Math.abs(loss! - pinned[i]!) < 2e-4, `step ${i + 1}: ${loss}`);
+  assert.deepEqual(losses(second), losses(first));
+  assert.equal(await modelHash(second), await modelHash(first));
+});
+
+test('one thread or two make no difference', async () => {
+  const one = await run(files.start(withReplay));
+  const two = await run(files.start(withReplay, { threads: 2 }));
+  assert.equal(await modelHash(two), await modelHash(one));
+});
+
+test('before the first step nothing is forgotten; at the end all items are judged on the weights as saved', async () => {
+  const told = await run(files.start({ ...quick, output: { dtype: 'bf16' } }));
+  const [zero, middle, end] = of(told, 'evaluated') as [EvaluatedEvent, EvaluatedEvent, EvaluatedEvent];
+  for (const { value, items } of Object.values(zero.forgetting)) assert.deepEqual([value, items], [0, 8]);
+  assert.deepEqual(
+    Object.values(zero.kl).map(value => Math.abs(value!) < 1e-6),
+    [true, true, true, true],
+  );
+  assert.deepEqual([zero.final, middle.final, end.final], [false, false, true]);
+  const counts = Object.entries(end.forgetting).map(([name, { items }]) => [name, items]);
+  assert.deepEqual(counts, [
+    ['general', 60],
+    ['sums', 55],
+    ['grammar', 52],
+  ]);
+  assert.equal(end.learning.eval!.items, 12);
+  assert.ok(end.learning.eval!.value > 0.01);
+  assert.ok(end.forgetting.sums!.accuracy);
+  assert.equal(end.forgetting.general!.verdict, 'kept');
+
+  // The saved folder, opened as a model of its own, has the tuned losses of the end.
+  const again = { ...files.start(quick), job: 'evaluate' as const };
+  const found: TrainerEvent[] = [];
+  again.recipe = { ...again.recipe, retain: { ...again.recipe.retain, base: 'before' } };
+  again.paths = { ...again.paths, before: files.model, model: told.start.outputs.model };
+  await evaluate(again, event => found.push(event));
+  const compared = found.find((event): event is EvaluatedEvent => event.type === 'evaluated')!;
+  for (const name of ['general', 'sums', 'grammar']) {
+    assert.equal(compared.forgetting[name]!.tuned, end.forgetting[name]!.tuned);
+    assert.equal(compared.forgetting[name]!.base, end.forgetting[name]!.base);
+  }
+  assert.ok(Math.abs(compared.kl.general! - end.kl.general!) < 1e-5);
+});
+
+test('per-item results lie beside the means and agree with them', async () => {
+  const told = await run(files.start(quick));
+  const end = of(told, 'evaluated').at(-1)!;
+  const text = await readFile(join(told.start.outputs.items, end.items!), 'utf8');
+  const items = text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { set: string; base: { loss: number }; tuned: { loss: number } });
+  for (const [name, { value }] of Object.entries(end.forgetting)) {
+    const own = items.filter(({ set }) => set === name);
+    const mean = own.reduce((sum, { base, tuned }) => sum + tuned.loss - base.loss, 0) / own.length;
+    assert.ok(Math.abs(mean - value) < 1e-9);
+  }
+});
+
+test('replay rows come beside the task rows: task tokens are those of the plain run, and replay loss is told', async () => {
+  const plain = await run(files.start(quick));
+  const replay = await run(files.start(withReplay));
+  assert.deepEqual(metric(replay, 'taskTokens'), metric(plain, 'taskTokens'));
+  assert.deepEqual(losses(replay)[0], losses(plain)[0]);
+  assert.ok(metric(replay, 'replayLoss').some(loss => typeof loss === 'number'));
+  const { probes, warnings } = of(replay, 'prepared')[0]!;
+  assert.deepEqual([probes.general!.replayed, probes.sums!.replayed], [true, false]);
+  assert.match(warnings.join(), /general is also replayed/);
+});
+
+test('a penalty of weight 0 changes nothing, bit for bit', async () => {
+  const plain = await run(files.start(quick));
+  const weightless = await run(files.start({ ...quick, method: { regularize: { weight: 0 } } }));
+  assert.equal(await modelHash(weightless), await modelHash(plain));
+});
+
+test('a resumed run goes on as if it had never stopped, to the last bit', async () => {
+  const whole = await run(files.start(withReplay));
+  const broken = await run(files.start(withReplay), (event, control) => {
+    if (event.type === 'step' && event.step === 3) control.stop();
+  });
+  assert.equal(of(broken, 'finished')[0]!.reason, 'stopped');
+  assert.deepEqual(of(broken, 'checkpointed').at(-1)!.folder, 'a1-step-3');
+  const checkpoint = join(broken.start.outputs.checkpoints, 'a1-step-3');
+  const resumed = await run(files.start(withReplay, { attempt: 2, resume: { checkpoint } }));
+  assert.deepEqual(losses(resumed), losses(whole).slice(3));
+  assert.deepEqual(
+    of(resumed, 'step').map(({ step }) => step),
+    [4, 5, 6],
+  );
+  assert.equal(of(resumed, 'finished')[0]!.tokens, of(whole, 'finished')[0]!.tokens);
+  assert.equal(await modelHash(resumed), await modelHash(whole));
+});
+
+test('a resume with another recipe, or from a damaged checkpoint, is refused', async () => {
+  const told = await run(files.start(quick));
+  const checkpoint = join(told.start.outputs.checkpoints, 'a1-step-2');
+  const other = files.start({ ...quick, train: { weight_decay: 0.1 } }, { attempt: 2, resume: { checkpoint } });
+  await assert.rejects(run(other), { code: 'checkpoint-mismatch' });
+  const [tensors] = (await readdir(checkpoint)).filter(name => name.endsWith('.safetensors'));
+  const bytes = await readFile(join(checkpoint, tensors!));
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(join(checkpoint, tensors!), bytes);
+  await assert.rejects(
+    run(files.start(quick, { attempt: 2, resume: { checkpoint } })),
+    /has changed since it was written/,
+  );
+});
+
+test('best and last stay, others go', async () => {
+  const told = await run(
+    files.start({ ...quick, evaluate: { every: 1, items: 8 }, checkpoint: { every: 1, keep: ['best', 'last'] } }),
+  );
+  const evaluated = of(told, 'evaluated').filter(({ final, step }) => !final && step > 0);
+  const best = evaluated.reduce((a, b) => (b.learning.eval!.tuned < a.learning.eval!.tuned ? b : a)).step;
+  const left = (await readdir(told.start.outputs.checkpoints)).sort();
+  assert.deepEqual(left, [...new Set([`a1-step-${best}`, 'a1-step-6'])].sort());
+});
+
+test('a checkpoint can be asked for between the usual ones', async () => {
+  const told = await run(files.start({ ...quick, checkpoint: { every: 100, keep: ['all'] } }), (event, control) => {
+    if (event.type === 'step' && event.step === 2) control.checkpoint();
+  });
+  assert.deepEqual(
+    of(told, 'checkpointed').map(({ step }) => step),
+    [2, 6],
+  );
+});
+
+test('a paused run takes no step until it is resumed; stopping ends the pause too', async () => {
+  const control = new RunControl();
+  const later = () => new Promise(resolve => setImmediate(resolve, 'waiting'));
+  const state = () => Promise.race([control.untilResumed().then(() => 'going'), later()]);
+  assert.equal(await state(), 'going');
+  control.pause();
+  assert.equal(await state(), 'waiting');
+  control.resume();
+  await control.untilResumed();
+  control.pause();
+  control.stop();
+  await control.untilResumed();
+
+  const told = await run(files.start(quick), (event, steering) => {
+    if (event.type !== 'step' || event.step !== 4) return;
+    steering.pause();
+    afterTurns(500, () => steering.stop());
+  });
+  assert.equal(of(told, 'finished')[0]!.step, 4);
+});
+
+function afterTurns(turns: number, then: () => void): void {
+  if (turns === 0) then();
+  else setImmediate(() => afterTurns(turns - 1, then));
+}
+
+test('a loss that is not finite ends the run, naming step and metric, after it was reported as such', async () => {
+  const events: TrainerEvent[] = [];
+  const start = files.start({ ...quick, train: { learning_rate: 1e30, max_grad_norm: 1e30, max_steps: 6 } });
+  await assert.rejects(
+    train(start, event => events.push(event), new RunControl()),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'not-finite');
+      assert.match(error.message, /Step \d: .*(loss|objective|gradientNorm) is (NaN|Infinity)/);
+      return true;
+    },
+  );
+  const last = events.filter((event): event is StepEvent => event.type === 'step').at(-1)!;
+  assert.ok(last.nonFinite && Object.keys(last.nonFinite).length > 0);
+});
+
+test('what cannot be trained on is refused before any weight moves, with its place', async () => {
+  await writeFile(
+    join(files.folder, 'leak.jsonl'),
+    '{"prompt": "Mara", "completion": " x"}\n{"prompt": "the dogs", "completion": " run 7"}\n',
+  );
+  await writeFile(join(files.folder, 'long.jsonl'), `{"prompt": "a", "completion": "${'bread '.repeat(60)}"}\n`);
+  const bad: [TinyRecipe, string][] = [
+    [{ data: { train: 'leak.jsonl' } }, 'probe-overlap'],
+    [{ data: { train: 'long.jsonl' } }, 'sequence-too-long'],
+    [{ method: { replay: { data: 'general.txt' } } }, 'replay-is-probe'],
+    [{ data: { train: 'nothing.jsonl' } }, 'file-missing'],
+    [{ retain: { probes: { general: { file: 'general.txt', budget: { points: 2 } } } } }, 'budget-unit'],
+    [{ train: { max_length: 128 } }, 'recipe-invalid'],
+  ];
+  for (const [recipe, code] of bad) await assert.rejects(run(files.start(recipe)), { code }, code);
+});
