@@ -17,7 +17,8 @@ export async function writeFolderAtomically<T>(folder: string, fill: (temporary:
     await syncFolder(dirname(folder));
     return result;
   } catch (cause) {
-    await rm(temporary, { recursive: true, force: true });
+    // Why it failed matters more than whether the rest could be cleaned up.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw cause instanceof EngineError ? cause : writeError(folder, cause);
   }
 }
