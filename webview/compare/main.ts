@@ -54,6 +54,7 @@ function show(state: PageState): void {
     main.replaceChildren(...page.elements);
   }
   page.update(comparison);
+  page.resubscribe();
 }
 
 function changeRun(id: string, changes: Partial<ComparisonView['runs'][number]>): void {
@@ -66,6 +67,7 @@ function changeRun(id: string, changes: Partial<ComparisonView['runs'][number]>)
 interface ComparePage {
   elements: HTMLElement[];
   update(comparison: ComparisonView): void;
+  resubscribe(): void;
   buckets(message: Extract<ToPage, { type: 'buckets' }>): void;
   points(message: Extract<ToPage, { type: 'points' }>): void;
 }
@@ -138,6 +140,7 @@ function makePage(): ComparePage {
       ),
     ],
     update,
+    resubscribe: () => lanes.resubscribe(),
     buckets: message => {
       lanes.buckets(message.request, message.series);
       values.update();

@@ -53,6 +53,7 @@ function show(state: PageState): void {
     main.replaceChildren(...page.elements);
   }
   update(state.run);
+  page.lanes.resubscribe();
 }
 
 function update(next: RunView): void {

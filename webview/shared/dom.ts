@@ -46,7 +46,11 @@ export function setText(element: Element, text: string): void {
 /** Runs `render` only when what it shows differs from last time. */
 export function whenChanged<T>(render: (value: T) => void): (value: T) => void {
   let shown: string | undefined;
+  let last: T | undefined;
   return value => {
+    // What the host did not send anew is the same object; comparing by text is for parts put together here.
+    if (shown !== undefined && value === last) return;
+    last = value;
     const key = JSON.stringify(value);
     if (key === shown) return;
     shown = key;

@@ -100,6 +100,11 @@ export class LaneGroup implements LaneContext {
     this.#drawSoon(this.#lanes);
   }
 
+  /** After a whole new state the host knows of no subscription. */
+  resubscribe(): void {
+    this.#subscribe();
+  }
+
   buckets(request: number, series: Buckets[]): void {
     if (request !== this.#request) return;
     for (const buckets of series) this.data(`${buckets.run}/${buckets.name}`).replace(buckets);
