@@ -14,8 +14,8 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
   if (!result || errors.length > 0) {
     throw new RecipeError(
       errors.map(({ at, message, ...rest }) => {
-        const source = overrides.find(text => concerns(text, pathText(rest.path)));
-        return { ...rest, message: source ? `--set ${source}: ${message}` : message, range: wholeText };
+        const source = overrides.find(text => concerns(text, pathText(rest.path))) ?? overrides.join(' --set ');
+        return { ...rest, message: `--set ${source}: ${message}`, range: wholeText };
       }),
     );
   }

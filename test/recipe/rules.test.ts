@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseRecipe } from '../../src/recipe/parse.ts';
+
+const problemsOf = (text: string, retain = 'retain: { probes: { p: { file: p.txt } } }'): [string, string, number][] =>
+  parseRecipe(`model: m\ndata: { train: a.jsonl, eval: e.jsonl }\n${retain}\n${text}\n`).problems.map(
+    ({ code, path, range }) => [code, path.join('.'), range.line],
+  );
+
+test('max_steps and num_epochs cannot both say how long to train', () => {
+  assert.deepEqual(problemsOf('train: { max_steps: 5, num_epochs: 1 }'), [['conflict', 'train.num_epochs', 4]]);
+});
+
+test('a warm-up as long as the run is refused, against the default length too', () => {
+  const expected = [['conflict', 'train.warmup_steps', 4]];
+  assert.deepEqual(problemsOf('train: { max_steps: 20, warmup_steps: 20 }'), expected);
+  assert.deepEqual(problemsOf('train: { warmup_steps: 200 }'), expected);
+  assert.deepEqual(problemsOf('train: { max_steps: 20, warmup_steps: 19 }'), []);
+  assert.deepEqual(problemsOf('train: { num_epochs: 1, warmup_steps: 500 }'), []);
+});
+
+test('micro_batch_size divides batch_size', () => {
+  assert.deepEqual(problemsOf('train: { batch_size: 8, micro_batch_size: 3 }'), [
+    ['conflict', 'train.micro_batch_size', 4],
+  ]);
+  assert.deepEqual(problemsOf('train: { batch_size: 8, micro_batch_size: 16 }'), [
+    ['conflict', 'train.micro_batch_size', 4],
+  ]);
+  assert.deepEqual(problemsOf('train: { batch_size: 8, micro_batch_size: 4 }'), []);
+});
+
+test('regularizing replay rows needs replay', () => {
+  assert.deepEqual(problemsOf('method: { regularize: { on: [task, replay] } }'), [
+    ['conflict', 'method.regularize.on.1', 4],
+  ]);
+  assert.deepEqual(problemsOf('method: { replay: { data: r.txt }, regularize: { on: [replay] } }'), []);
+});
+
+test('narrow.tune must leave some adapter to train', () => {
+  const adapter = 'adapter: { type: lora, target_modules: [q_proj] }';
+  const narrow = (tune: string): string => `${adapter}\nmethod: { narrow: { tune: ${tune} } }`;
+  assert.deepEqual(problemsOf(narrow('[gate_proj]')), [['conflict', 'method.narrow.tune', 5]]);
+  assert.deepEqual(problemsOf(narrow('[mlp]')), [['conflict', 'method.narrow.tune', 5]]);
+  assert.deepEqual(problemsOf(narrow('[attention]')), []);
+  assert.deepEqual(problemsOf(narrow('[gate_proj, {last_layers: 2}]')), []);
+});
+
+test('a probe set may not read a file that is trained on, replayed or measured as learning, however it is spelt', () => {
+  const probe = (file: string): string => `retain: { probes: { p: { file: "${file}" } } }`;
+  const expected = [['probe-leak', 'retain.probes.p.file', 3]];
+  assert.deepEqual(problemsOf('', probe('./a.jsonl')), expected);
+  assert.deepEqual(problemsOf('', probe('x/../e.jsonl')), expected);
+  assert.deepEqual(problemsOf('method: { replay: { data: r.txt } }', probe('.\\\\r.txt')), expected);
+  assert.deepEqual(problemsOf('', probe('b/a.jsonl')), []);
+});
+
+test('a probe set called train is refused: kl.train means the training rows', () => {
+  assert.deepEqual(problemsOf('', 'retain: { probes: { train: { file: p.txt } } }'), [
+    ['bad-name', 'retain.probes.train', 3],
+  ]);
+});
+
+test('learning measured on training rows is warned of', () => {
+  const { problems, recipe } = parseRecipe(
+    'model: m\ndata: { train: a.jsonl, eval: { one: b.jsonl, two: ./a.jsonl } }\nretain: { probes: { p: { file: p } } }\n',
+  );
+  assert.deepEqual(
+    problems.map(({ severity, code, path }) => [severity, code, path.at(-1)]),
+    [['warning', 'eval-leak', 'two']],
+  );
+  assert.ok(recipe);
+});
