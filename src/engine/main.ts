@@ -8,6 +8,7 @@ import { type FailedEvent, protocolVersion, type StartCommand, type TrainerEvent
 import { decodeTrainerCommand, encodeLine } from '../protocol/trainerLines.ts';
 import { check } from './checkJob.ts';
 import { EngineError } from './engineError.ts';
+import { peakMemoryBytes } from './environment.ts';
 import { evaluate, generate } from './evaluateJob.ts';
 import { engineName, numericsVersion } from './numerics.ts';
 import { RunControl } from './runControl.ts';
@@ -47,11 +48,11 @@ function runJob(start: StartCommand, observer: Observer, control: RunControl): P
     case 'train':
       return train(start, observer, control);
     case 'check':
-      return check(start, observer);
+      return orStopped(check(start, observer), control);
     case 'evaluate':
-      return evaluate(start, observer);
+      return orStopped(evaluate(start, observer), control);
     case 'generate':
-      return generate(start, observer);
+      return orStopped(generate(start, observer), control);
     case 'merge':
       throw new EngineError('not-supported', 'The job merge is not supported yet', {
         remedy: 'Train with adapter.output: merged.',
@@ -59,6 +60,13 @@ function runJob(start: StartCommand, observer: Observer, control: RunControl): P
     default:
       throw new EngineError('protocol', `Unknown job ${start.job satisfies never}`);
   }
+}
+
+/** Jobs that keep nothing may be left at any point. */
+function orStopped(job: Promise<TrainerEvent>, control: RunControl): Promise<TrainerEvent> {
+  const nothing = { step: 0, seconds: 0, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
+  const stopped = control.stopped.then((): TrainerEvent => ({ type: 'finished', reason: 'stopped', ...nothing }));
+  return Promise.race([job, stopped]);
 }
 
 /** Resolves with the start message, null when stdin ends before it, or what was wrong with it. Later lines steer. */

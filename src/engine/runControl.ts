@@ -1,6 +1,11 @@
 /** What is asked of a run from outside: stop, checkpoint, pause, resume. The loop looks at it between steps. */
 export class RunControl {
   #stopping = false;
+  #tellStopped = (): void => {};
+  /** Resolves when stopping was asked for. */
+  readonly stopped: Promise<void> = new Promise(resolve => {
+    this.#tellStopped = resolve;
+  });
   #checkpointAsked = false;
   #wake: (() => void) | null = null;
   #paused: Promise<void> | null = null;
@@ -8,6 +13,7 @@ export class RunControl {
   /** The step under way is finished and saved. Ends a pause. */
   stop(): void {
     this.#stopping = true;
+    this.#tellStopped();
     this.resume();
   }
 

@@ -12,109 +12,158 @@ import type { StepMetrics } from './model/tuningModel.ts';
 import { type OpenedRun, openRun } from './openRun.ts';
 import type { RunControl } from './runControl.ts';
 import { type Sampler, samplerOf } from './samples.ts';
-import { learningRateSchedule } from './schedule.ts';
+import { learningRateSchedule, type Schedule } from './schedule.ts';
 import { seriesOf } from './series.ts';
 import { ModelWeights } from './weights/modelFolder.ts';
 
 export type Observer = (event: TrainerEvent) => void;
 
 export async function train(start: StartCommand, observer: Observer, control: RunControl): Promise<FinishedEvent> {
-  const run = await openRun(start, observer);
+  const interruptible = interruptedBy(control, observer);
+  let run: OpenedRun;
   try {
-    return await trainOpened(run, start, observer, control);
+    run = await openRun(start, interruptible);
+  } catch (error) {
+    if (error instanceof Interrupted) return finishedEvent('stopped', freshProgress);
+    throw error;
+  }
+  try {
+    return await new Training(run, start, interruptible, control).toTheEnd();
   } finally {
     await run.close();
   }
 }
 
-async function trainOpened(
-  run: OpenedRun,
-  start: StartCommand,
-  observer: Observer,
-  control: RunControl,
-): Promise<FinishedEvent> {
-  const { model, plan, steps, evaluator } = run;
-  const { recipe, outputs } = start;
-  const schedule = learningRateSchedule(recipe, steps);
-  const checkpoints = new Checkpoints(outputs.checkpoints, start.attempt, recipe.checkpoint.keep);
-  const sampler = samplerOf(run, recipe.retain.prompts, outputs.samples);
-  let progress: Progress = start.resume
-    ? await resumeFrom(start.resume.checkpoint, model.state, run.identity)
-    : { ...freshProgress };
-  for (const series of seriesOf(recipe, run.sets)) observer(series);
+/** One attempt at a run, from its first or its resumed step on. */
+class Training {
+  readonly #run: OpenedRun;
+  readonly #start: StartCommand;
+  readonly #observer: Observer;
+  readonly #control: RunControl;
+  readonly #schedule: Schedule;
+  readonly #checkpoints: Checkpoints;
+  readonly #sampler: Sampler | null;
+  #clock = stopwatch(0);
+  #progress: Progress = { ...freshProgress };
 
-  if (progress.step === 0) {
-    observer({ type: 'progress', phase: 'checks', fraction: 0 });
-    await checkStepZero(run, observer);
-    await evaluateAt(false);
+  constructor(run: OpenedRun, start: StartCommand, observer: Observer, control: RunControl) {
+    const { recipe, outputs, attempt } = start;
+    this.#run = run;
+    this.#start = start;
+    this.#observer = observer;
+    this.#control = control;
+    this.#schedule = learningRateSchedule(recipe, run.steps);
+    this.#checkpoints = new Checkpoints(outputs.checkpoints, attempt, recipe.checkpoint.keep);
+    this.#sampler = samplerOf(run, recipe.retain.prompts, outputs.samples);
   }
 
-  const clock = stopwatch(progress.seconds);
-  while (progress.step < steps && !control.isStopping) {
-    await clock.pausedWhile(control.untilResumed());
-    if (control.isStopping) break;
-    const step = progress.step + 1;
-    const rows = plan.at(step);
+  async toTheEnd(): Promise<FinishedEvent> {
+    try {
+      await this.#begin();
+      await this.#takeSteps();
+      if (this.#progress.step === this.#run.steps) return await this.#conclude();
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+    }
+    await this.#checkpoint();
+    return this.#finished('stopped');
+  }
+
+  async #begin(): Promise<void> {
+    const { model, sets, identity } = this.#run;
+    const { recipe, resume } = this.#start;
+    if (resume) this.#progress = await resumeFrom(resume.checkpoint, model.state, identity);
+    this.#clock = stopwatch(this.#progress.seconds);
+    for (const series of seriesOf(recipe, sets)) this.#observer(series);
+    if (this.#progress.step > 0) return;
+    this.#observer({ type: 'progress', phase: 'checks', fraction: 0 });
+    await checkStepZero(this.#run, this.#observer);
+    await this.#evaluate(false);
+    this.#clock = stopwatch(0);
+  }
+
+  async #takeSteps(): Promise<void> {
+    const { recipe } = this.#start;
+    while (this.#progress.step < this.#run.steps) {
+      await this.#clock.pausedWhile(this.#control.untilResumed());
+      if (this.#control.isStopping) return;
+      const step = this.#progress.step + 1;
+      await this.#takeStep(step);
+      const isLast = step === this.#run.steps;
+      if (step % recipe.evaluate.every === 0 && !isLast) await this.#evaluate(false);
+      const isAsked = this.#control.takeCheckpointRequest();
+      if (isAsked || isLast || step % recipe.checkpoint.every === 0) await this.#checkpoint();
+    }
+  }
+
+  async #takeStep(step: number): Promise<void> {
+    const { model, plan } = this.#run;
+    const { microBatches, tokens, taskTokens } = plan.at(step);
+    const learningRate = this.#schedule.at(step);
     const startedAt = performance.now();
-    const learningRate = schedule.at(step);
-
-    const metrics = await model.step(rows.microBatches, { learningRate });
-    progress = { ...progress, step, tokens: progress.tokens + rows.tokens, seconds: clock.seconds };
-
-    const { tokens, taskTokens } = rows;
+    const metrics = await model.step(microBatches, { learningRate });
     const tokensPerSecond = (1000 * tokens) / (performance.now() - startedAt);
-    const values = { ...metricsOf(metrics), learningRate, tokens, taskTokens, tokensPerSecond };
-    observer({ type: 'step', step, ...travelling(values) });
-    await refuseNonFinite(run, step, values);
-
-    if (step % recipe.evaluate.every === 0 && step < steps) await evaluateAt(false);
-    const isAsked = control.takeCheckpointRequest();
-    if (isAsked || step % recipe.checkpoint.every === 0 || step === steps) await checkpoint();
+    const values = { ...valuesOf(metrics), learningRate, tokens, taskTokens, tokensPerSecond };
+    this.#observer({ type: 'step', step, ...travelling(values) });
+    await refuseNonFinite(this.#run, step, values);
+    this.#progress = { ...this.#progress, step, tokens: this.#progress.tokens + tokens };
   }
 
-  if (progress.step < steps) {
-    await checkpoint();
-    return finished('stopped');
+  /** All items, on the weights as they are saved; then the model itself. */
+  async #conclude(): Promise<FinishedEvent> {
+    const { model, fingerprints } = this.#run;
+    const { recipe, attempt, outputs } = this.#start;
+    await model.useSavedPrecision();
+    await this.#evaluate(true);
+    this.#observer({ type: 'progress', phase: 'saving', fraction: 0 });
+    const { name, variant } = recipe;
+    await model.save(outputs.model, { name, variant, attempt, step: this.#progress.step, fingerprints });
+    return this.#finished('completed');
   }
-  await model.useSavedPrecision();
-  await evaluateAt(true);
-  observer({ type: 'progress', phase: 'saving', fraction: 0 });
-  await model.save(outputs.model, resultInfo(start, run, progress));
-  return finished('completed');
 
-  async function evaluateAt(final: boolean): Promise<void> {
-    const event = await evaluator.evaluate(progress.step, final);
+  async #evaluate(final: boolean): Promise<void> {
+    const { step } = this.#progress;
+    const event = await this.#run.evaluator.evaluate(step, final);
+    this.#observer(event);
+    for (const sample of (await this.#sampler?.(step)) ?? []) this.#observer(sample);
+    if (!final && step > 0) await this.#keepIfBest(event);
+  }
+
+  async #keepIfBest(event: EvaluatedEvent): Promise<void> {
+    const { excess, loss } = scoreOf(event);
+    const isKept = this.#start.recipe.checkpoint.keep.includes('best');
+    if (!isKept || !isBetter({ excess, loss }, this.#progress)) return;
+    this.#progress = { ...this.#progress, bestStep: this.#progress.step, bestExcess: excess, bestLoss: loss };
+    await this.#checkpoint();
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { step, bestStep } = this.#progress;
+    if (step === 0 || this.#checkpoints.has(step)) return;
+    this.#progress.seconds = this.#clock.seconds;
+    const written = await this.#checkpoints.write(this.#run.model.state, this.#progress, this.#run.identity);
+    this.#observer({ type: 'checkpointed', step, ...written });
+    await this.#checkpoints.removeOthers(bestStep);
+  }
+
+  #finished(reason: FinishedEvent['reason']): FinishedEvent {
+    return finishedEvent(reason, { ...this.#progress, seconds: this.#clock.seconds });
+  }
+}
+
+/** Thrown out of evaluations and loading when the run is to stop: they can be long. */
+class Interrupted extends Error {}
+
+function interruptedBy(control: RunControl, observer: Observer): Observer {
+  return event => {
+    if (event.type === 'progress' && control.isStopping) throw new Interrupted('stopped');
     observer(event);
-    await sampleAt(sampler, progress.step, observer);
-    if (!final && progress.step > 0) await keepIfBest(event);
-  }
+  };
+}
 
-  async function keepIfBest(event: EvaluatedEvent): Promise<void> {
-    const score = scoreOf(event);
-    if (!recipe.checkpoint.keep.includes('best') || !isBetter(score, progress)) return;
-    progress = { ...progress, bestStep: progress.step, bestExcess: score.excess, bestLoss: score.loss };
-    await checkpoint();
-  }
-
-  async function checkpoint(): Promise<void> {
-    if (checkpoints.has(progress.step) || progress.step === 0) return;
-    progress = { ...progress, seconds: clock.seconds };
-    const written = await checkpoints.write(model.state, progress, run.identity);
-    observer({ type: 'checkpointed', step: progress.step, ...written });
-    await checkpoints.removeOthers(progress.bestStep);
-  }
-
-  function finished(reason: FinishedEvent['reason']): FinishedEvent {
-    return {
-      type: 'finished',
-      reason,
-      step: progress.step,
-      seconds: clock.seconds,
-      tokens: progress.tokens,
-      peakMemoryBytes: peakMemoryBytes(),
-      ...(reason === 'completed' && { model: '.' }),
-    };
-  }
+function finishedEvent(reason: FinishedEvent['reason'], { step, seconds, tokens }: Progress): FinishedEvent {
+  const model = reason === 'completed' ? '.' : undefined;
+  return { type: 'finished', reason, step, seconds, tokens, peakMemoryBytes: peakMemoryBytes(), model };
 }
 
 /** Reports the checks before it refuses a failed one. */
@@ -140,7 +189,7 @@ export async function checkStepZero(run: OpenedRun, observer: Observer): Promise
   }
 }
 
-function metricsOf({ loss, replayLoss, objective, penalties, gradientNorm }: StepMetrics): Record<string, number> {
+function valuesOf({ loss, replayLoss, objective, penalties, gradientNorm }: StepMetrics): Record<string, number> {
   const named = Object.entries(penalties).map(([name, value]) => [
     name.startsWith('penalty.') ? name : `penalty.${name}`,
     value,
@@ -152,11 +201,6 @@ function metricsOf({ loss, replayLoss, objective, penalties, gradientNorm }: Ste
     ...Object.fromEntries(named),
     gradientNorm,
   };
-}
-
-async function sampleAt(sampler: Sampler | null, step: number, observer: Observer): Promise<void> {
-  if (!sampler) return;
-  for (const sample of await sampler(step)) observer(sample);
 }
 
 /** Never goes on in silence with NaN: names the metric and the first tensor that is broken too. */
@@ -173,10 +217,6 @@ async function refuseNonFinite({ model }: OpenedRun, step: number, values: Recor
   throw new EngineError('not-finite', `Step ${step}: ${numbers}${where}`, {
     remedy: 'Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. The last checkpoint is sound.',
   });
-}
-
-function resultInfo({ recipe, attempt }: StartCommand, run: OpenedRun, progress: Progress): Record<string, unknown> {
-  return { name: recipe.name, variant: recipe.variant, attempt, step: progress.step, fingerprints: run.fingerprints };
 }
 
 /** Seconds since it was made, on top of earlier attempts, without the pauses. */
