@@ -2,6 +2,8 @@
  * One lane: a title with the lines' names and values, and a plot on the step axis that all lanes share. uPlot gives
  * axes, cursor and dragging; lanePaint draws. A lane never moves its own view: it asks its group.
  */
+import './language.ts';
+
 import uPlot from 'uplot';
 import { h, on, setText, svg } from './dom.ts';
 import { formatNumber } from './format.ts';
@@ -77,6 +79,7 @@ export class Lane {
       ),
       this.#plotBox,
     );
+    this.#plotBox.setAttribute('aria-label', t('Chart of {0}', title));
     on(this.#plotBox, 'keydown', event => this.#key(event));
   }
 
