@@ -99,9 +99,10 @@ export async function resumeFrom(folder: string, state: StateStore, identity: st
 
 /**
  * How good an evaluation is: first by how far forgetting exceeds its budgets (0 within all of them), then by the loss on
- * held-out task rows. In-run subsets only: the verdict at the end is taken on other items too.
+ * held-out task rows; without such rows, later is better. In-run subsets only: the verdict at the end is taken on other
+ * items too.
  */
-export function scoreOf({ forgetting, learning }: EvaluatedEvent): { excess: number; loss: number } {
+export function scoreOf({ step, forgetting, learning }: EvaluatedEvent): { excess: number; loss: number } {
   const excesses = Object.values(forgetting).map(({ budget, value, accuracy }) => {
     if (!budget) return 0;
     return 'nats' in budget ? value - budget.nats : ((accuracy?.drop ?? 0) - budget.points) / 100;
@@ -109,7 +110,7 @@ export function scoreOf({ forgetting, learning }: EvaluatedEvent): { excess: num
   const losses = Object.values(learning).map(({ tuned }) => tuned);
   return {
     excess: excesses.reduce((sum, excess) => sum + Math.max(0, excess), 0),
-    loss: losses.reduce((sum, loss) => sum + loss, 0) / Math.max(1, losses.length),
+    loss: losses.length === 0 ? -step : losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
   };
 }
 

@@ -31,7 +31,8 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
   const modelFolder = pathOf(start, recipe.model);
   const baseFolder = pathOf(start, recipe.retain.base);
   observer({ type: 'progress', phase: 'reading data', fraction: 0 });
-  const prepared = await prepareRun(start);
+  const tokenizing = (fraction: number): void => observer({ type: 'progress', phase: 'tokenizing', fraction });
+  const prepared = await prepareRun(start, tokenizing);
 
   const models = await openModels(start, modelFolder, baseFolder, observer);
   try {

@@ -10,7 +10,7 @@ import { type ExampleFile, readExamples } from './data/examples.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
 import { packRows, type Row } from './data/rows.ts';
-import { encodeExamples, type Sequence, type SequenceOptions } from './data/sequences.ts';
+import { encodeExamples, type OnFraction, type Sequence, type SequenceOptions } from './data/sequences.ts';
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
@@ -48,14 +48,14 @@ const defaultSteps = 200;
 /** Fewer items never allow a verdict. */
 const itemsForVerdict = 50;
 
-export async function prepareRun(start: StartCommand): Promise<PreparedRun> {
+export async function prepareRun(start: StartCommand, onProgress: OnFraction = () => {}): Promise<PreparedRun> {
   const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
   const train = await readExamples(pathOf(start, start.recipe.data.train));
   const { replay: replaying } = start.recipe.method;
   if (replaying) await refuseReplayOfProbes(start);
   const replay = replaying ? await readExamples(pathOf(start, replaying.data)) : null;
   const sets = await prepareSets(start, tokenizer, { train, replay });
-  const rows = await prepareRows(start, tokenizer, train, replay);
+  const rows = await prepareRows(start, tokenizer, { train, replay }, onProgress);
   return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
 }
 
@@ -104,7 +104,7 @@ export async function prepareSets(
     const known = countTrained(source, texts);
     if (known > 0)
       warnings.push(`${known} of ${source.examples.length} rows of data.eval (${name}) are also trained on.`);
-    const items = encodeLearningItems(source, tokenizer, lengthsOf(start));
+    const items = await encodeLearningItems(source, tokenizer, lengthsOf(start));
     const fingerprint = await hashFile(source.file);
     sets.push({ name, kind: 'learning', items, file: source.file, fingerprint, replayed: false });
   }
@@ -136,19 +136,19 @@ function warningsOfSet({ name, items }: ProbeSet, share: number): string[] {
 async function prepareRows(
   start: StartCommand,
   tokenizer: Tokenizer,
-  train: ExampleFile,
-  replay: ExampleFile | null,
+  { train, replay }: { train: ExampleFile; replay: ExampleFile | null },
+  onProgress: OnFraction,
 ): Promise<PreparedRows & { warnings: string[] }> {
   const { recipe } = start;
   const warnings: string[] = [];
-  const rowsOf = (source: ExampleFile, lane: number) => {
-    const { sequences, dropped, cut } = encodeExamples(source, tokenizer, lengthsOf(start));
+  const rowsOf = async (source: ExampleFile, lane: number) => {
+    const { sequences, dropped, cut } = await encodeExamples(source, tokenizer, lengthsOf(start), onProgress);
     if (dropped > 0) warnings.push(`${dropped} rows of ${basename(source.file)} are too long and were dropped.`);
     if (cut > 0) warnings.push(`${cut} rows of ${basename(source.file)} are too long and were cut.`);
     return { rows: asRows(sequences, start, lane), dropped };
   };
-  const task = rowsOf(train, 0);
-  const old = replay ? rowsOf(replay, 1) : null;
+  const task = await rowsOf(train, 0);
+  const old = replay ? await rowsOf(replay, 1) : null;
   const plan = new RowPlan({
     task: task.rows,
     replay: old ? { rows: old.rows, share: recipe.method.replay!.share } : undefined,

@@ -31,12 +31,29 @@ export interface SequenceFile {
   cut: number;
 }
 
-export function encodeExamples(source: ExampleFile, tokenizer: Tokenizer, options: SequenceOptions): SequenceFile {
+const giveWayEveryMs = 100;
+
+export type OnFraction = (fraction: number) => void;
+
+/** Gives way to other work now and then: millions of tokens take long, and the run must stay answerable. */
+export async function encodeExamples(
+  source: ExampleFile,
+  tokenizer: Tokenizer,
+  options: SequenceOptions,
+  onProgress: OnFraction = () => {},
+): Promise<SequenceFile> {
   if (options.maxLength < 2) {
     throw new EngineError('recipe-invalid', 'train.max_length must be at least 2: one token predicts nothing');
   }
   const found: SequenceFile = { sequences: [], dropped: 0, cut: 0 };
-  for (const [i, example] of source.examples.entries()) addExample(found, source.file, example, i, tokenizer, options);
+  let gaveWayAt = performance.now();
+  for (const [i, example] of source.examples.entries()) {
+    addExample(found, source.file, example, i, tokenizer, options);
+    if (performance.now() - gaveWayAt < giveWayEveryMs) continue;
+    onProgress((i + 1) / source.examples.length);
+    await new Promise(setImmediate);
+    gaveWayAt = performance.now();
+  }
   if (found.sequences.length === 0) {
     const message = `${basename(source.file)}: every row was dropped as longer than ${options.maxLength} tokens`;
     throw new EngineError('data-empty', message, { file: source.file, remedy: 'Raise train.max_length.' });

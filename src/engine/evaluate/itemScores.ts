@@ -103,14 +103,14 @@ export function encodeProbeSet(set: ProbeSet, tokenizer: Tokenizer, maxLength: n
 }
 
 /** Held-out task rows: an example's loss over its target tokens. */
-export function encodeLearningItems(
+export async function encodeLearningItems(
   source: ExampleFile,
   tokenizer: Tokenizer,
   options: SequenceOptions,
-): EncodedItem[] {
+): Promise<EncodedItem[]> {
   const items: EncodedItem[] = [];
   let last = -1;
-  for (const sequence of encodeExamples(source, tokenizer, options).sequences) {
+  for (const sequence of (await encodeExamples(source, tokenizer, options)).sequences) {
     if (sequence.example === last) items.at(-1)!.sequences.push(sequence);
     else items.push({ line: sequence.line, sequences: [sequence], main: 0, conclude: meanLoss });
     last = sequence.example;

@@ -26,7 +26,8 @@ async function write(content: string | Uint8Array | object[], extension = 'jsonl
 const options = { maxLength: 64, tooLong: 'error' as const };
 
 async function sequencesOf(rows: object[], more: Partial<typeof options> | object = {}): Promise<Sequence[]> {
-  return encodeExamples(await readExamples(await write(rows)), tokenizer, { ...options, ...more }).sequences;
+  const source = await readExamples(await write(rows));
+  return (await encodeExamples(source, tokenizer, { ...options, ...more })).sequences;
 }
 
 /** The text that is learned, and all of it. */
@@ -121,13 +122,28 @@ test('alpaca rows are a user turn and an answer; without a template they are pro
     learned: '3<|end|>',
   });
   const file = await readExamples(await write(rows));
-  const { sequences } = encodeExamples(file, { ...tokenizer, template: null }, options);
+  const { sequences } = await encodeExamples(file, { ...tokenizer, template: null }, options);
   assert.deepEqual(learned(sequences[0]!), { all: '<|begin|>add\n\n1 2\n3<|end|>', learned: '3<|end|>' });
 });
 
 test('conversations without a chat template are refused', async () => {
   const file = await readExamples(await write([{ messages: [{ role: 'assistant', content: 'x' }] }]));
-  assert.throws(() => encodeExamples(file, { ...tokenizer, template: null }, options), { code: 'no-chat-template' });
+  await assert.rejects(encodeExamples(file, { ...tokenizer, template: null }, options), { code: 'no-chat-template' });
+});
+
+test('a long file is tokenized in pieces, so that the program stays answerable meanwhile', async () => {
+  const rows = Array.from({ length: 4000 }, (_, i) => ({ text: `row ${i} ${'the cat sat on the mat '.repeat(20)}` }));
+  const source = await readExamples(await write(rows));
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 1);
+  const fractions: number[] = [];
+  await encodeExamples(source, tokenizer, options, fraction => fractions.push(fraction));
+  clearInterval(timer);
+  assert.ok(fractions.length > 1 && turns > 1, `${fractions.length} reports, ${turns} turns`);
+  assert.deepEqual(
+    fractions,
+    fractions.toSorted((a, b) => a - b),
+  );
 });
 
 test('a long text is split so that every token but the first is learned exactly once', async () => {
@@ -152,9 +168,9 @@ test('a row that is too long is an error with its line, is cut, or is dropped an
   ];
   await assert.rejects(sequencesOf(rows, { maxLength: 16 }), { code: 'sequence-too-long', line: 2 });
   const file = await readExamples(await write(rows));
-  const cut = encodeExamples(file, tokenizer, { maxLength: 16, tooLong: 'cut' });
+  const cut = await encodeExamples(file, tokenizer, { maxLength: 16, tooLong: 'cut' });
   assert.deepEqual([cut.sequences.length, cut.cut, cut.dropped], [2, 1, 1]);
   assert.equal(cut.sequences[1]!.ids.length, 16);
-  const drop = encodeExamples(file, tokenizer, { maxLength: 16, tooLong: 'drop' });
+  const drop = await encodeExamples(file, tokenizer, { maxLength: 16, tooLong: 'drop' });
   assert.deepEqual([drop.sequences.length, drop.cut, drop.dropped], [1, 0, 2]);
 });

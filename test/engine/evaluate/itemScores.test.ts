@@ -109,11 +109,8 @@ test('held-out task rows are scored on their answers only', async () => {
     format: 'prompt/completion' as const,
     examples: [{ form: 'completion' as const, prompt: 'the cat', completion: ' sat', line: 1 }],
   };
-  const [found] = await scoreItems(
-    encodeLearningItems(source, tokenizer, { maxLength, tooLong: 'error' }),
-    maxLength,
-    score,
-  );
+  const items = await encodeLearningItems(source, tokenizer, { maxLength, tooLong: 'error' });
+  const [found] = await scoreItems(items, maxLength, score);
   const answer = [...tokenizer.encode('the cat sat').slice(tokenizer.encode('the cat').length), tokenizer.eosId!];
   close(found!.loss, answer.reduce((sum, id) => sum + lossOf(id), 0) / answer.length);
 });
