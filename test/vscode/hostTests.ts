@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runTests } from '@vscode/test-electron';
+import { fakeTrainerProgram } from '../protocol/fakeTrainerProgram.ts';
 import { checkout, hasServer, standIn } from './places.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'host-'));
@@ -27,6 +28,7 @@ try {
     ],
     extensionTestsEnv: {
       HOLDFAST_HOME: path.join(folder, 'home'),
+      HOLDFAST_TEST_FAKE_TRAINER: fakeTrainerProgram(),
       HOLDFAST_TEST_REPORT: process.env.HOLDFAST_TEST_REPORT ?? path.join(folder, 'report.txt'),
     },
   });

@@ -28,7 +28,7 @@ async function runTests(tests: string, extensions: string[], folder?: string): P
     throw error;
   });
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, locale: 'en-US' });
     const { done } = await listen(page);
     await page.goto(testAddress(server.url, tests, extensions, folder));
     const code = await Promise.race([done, new Promise<null>(resolve => setTimeout(resolve, limitMs, null).unref())]);

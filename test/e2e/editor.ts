@@ -1,0 +1,70 @@
+/** The editor with Holdfast and the examples in it, for end-to-end tests. Knows no single test. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { stage, thisTarget } from '../../scripts/stage.ts';
+import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
+import { fakeTrainer } from '../protocol/fakeTrainerProgram.ts';
+import { checkout } from '../vscode/places.ts';
+import { Workbench, type WorkbenchOptions } from '../vscode/workbench.ts';
+
+export interface EditorOptions extends WorkbenchOptions {
+  /** Trains nothing, speaks the protocol. Without it the engine trains. */
+  trainer?: FakeTrainerOptions;
+}
+
+let staged: string | undefined;
+
+/** The extension as it ships, laid out once for all tests of a file. */
+export function stagedExtension(): string {
+  if (!staged) {
+    staged = path.join(checkout, 'out/stage/e2e');
+    stage(thisTarget, staged);
+  }
+  return staged;
+}
+
+/** Opened for one test and closed with it; a picture is kept when the test failed. */
+export async function openEditor(t: TestContext, { trainer, ...options }: EditorOptions = {}): Promise<Workbench> {
+  const extension = stagedExtension();
+  const env = { ...options.env, ...(trainer && { HOLDFAST_TRAINER: JSON.stringify(fakeTrainer(trainer)) }) };
+  const workbench = await Workbench.open({
+    files: path.join(extension, 'examples'),
+    extensions: [extension],
+    ...options,
+    env,
+  });
+  t.after(async () => {
+    await workbench.keepPicture(t.name.replace(/[^a-z0-9]+/gi, '-').slice(0, 60));
+    await workbench.close();
+  });
+  return workbench;
+}
+
+/** Folders of the runs that a workspace holds, oldest first. */
+export function runFolders(workspace: string): string[] {
+  const runs = path.join(workspace, '.holdfast/runs');
+  if (!existsSync(runs)) return [];
+  return readdirSync(runs)
+    .sort()
+    .map(name => path.join(runs, name));
+}
+
+/** The whole lines of a run's journal. */
+export function journal(run: string): Record<string, unknown>[] {
+  const file = path.join(run, 'journal.ndjson');
+  if (!existsSync(file)) return [];
+  const text = readFileSync(file, 'utf8');
+  return text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line));
+}
+
+/** Figures a test measured, for people to read. */
+export function keepFigures(name: string, figures: unknown): void {
+  const folder = path.join(checkout, 'out/test');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(figures, null, 2)}\n`);
+}

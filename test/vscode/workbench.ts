@@ -1,0 +1,197 @@
+/**
+ * VS Code as a user sees it: a server, a browser, and the hands and eyes for both. Knows the editor, not Holdfast. Everything
+ * here waits for states of the page; nothing waits for a time.
+ */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser, Frame, Locator, Page } from 'playwright-core';
+import { openBrowser } from './browser.ts';
+import { type ServerOptions, startServer, type VsCodeServer } from './server.ts';
+
+export interface WorkbenchOptions extends ServerOptions {
+  /** Copied into a workspace of the test's own, which is opened. */
+  files?: string;
+  viewport?: { width: number; height: number };
+}
+
+const patienceMs = 60_000;
+
+export class Workbench {
+  readonly server: VsCodeServer;
+  readonly workspace: string;
+  readonly page: Page;
+  /** What the page and the pages inside it complained about. */
+  readonly complaints: string[] = [];
+  /** Hosts asked for besides this machine. */
+  readonly strangers: string[] = [];
+  readonly #browser: Browser;
+
+  private constructor(server: VsCodeServer, workspace: string, browser: Browser, page: Page) {
+    this.server = server;
+    this.workspace = workspace;
+    this.#browser = browser;
+    this.page = page;
+    page.on('console', message => {
+      if (message.type() === 'error') this.complaints.push(message.text());
+    });
+    page.on('pageerror', error => this.complaints.push(error.message));
+    page.on('request', request => {
+      const { protocol, hostname } = new URL(request.url());
+      if (/^(https?|wss?):$/.test(protocol) && hostname !== '127.0.0.1') this.strangers.push(hostname);
+    });
+  }
+
+  static async open(options: WorkbenchOptions): Promise<Workbench> {
+    const server = await startServer(options);
+    const workspace = path.join(server.folder, 'workspace');
+    mkdirSync(workspace);
+    if (options.files) cpSync(options.files, workspace, { recursive: true });
+    const browser = await openBrowser().catch(async error => {
+      await server.stop();
+      throw error;
+    });
+    try {
+      const page = await browser.newPage({ viewport: options.viewport ?? { width: 1400, height: 900 }, locale: 'en-US' });
+      page.setDefaultTimeout(patienceMs);
+      const workbench = new Workbench(server, workspace, browser, page);
+      await workbench.load();
+      return workbench;
+    } catch (error) {
+      await browser.close();
+      await server.stop();
+      throw error;
+    }
+  }
+
+  /** The first load and every reload of the window. */
+  async load(): Promise<void> {
+    await this.page.goto(`${this.server.url}?folder=${encodeURIComponent(this.workspace)}`);
+    await this.page.locator('.monaco-workbench').waitFor();
+    await this.page.locator('.statusbar').waitFor();
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.page.locator('.monaco-workbench').waitFor();
+    await this.page.locator('.statusbar').waitFor();
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    await this.server.stop();
+  }
+
+  /** Opens a file of the workspace by its name, as with Ctrl+P. */
+  async openFile(name: string): Promise<void> {
+    await this.#quickInput('Control+KeyP', name);
+    await this.page
+      .locator('.quick-input-list .monaco-list-row', { hasText: path.basename(name) })
+      .first()
+      .waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.tab(path.basename(name)).waitFor();
+    await this.page.locator('.monaco-editor .view-line').first().waitFor();
+  }
+
+  /** Runs a command by its title in the palette, category included: "Holdfast: Compare Methods". */
+  async command(title: string): Promise<void> {
+    await this.#quickInput('F1', `>${title}`);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+  }
+
+  /** Types into the input that is open now and takes the first answer that holds `text`. */
+  async pick(text: string | RegExp): Promise<void> {
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click();
+  }
+
+  async #quickInput(keys: string, text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input').first();
+    await until(`the input of ${keys}`, async () => {
+      if (!(await input.isVisible())) await this.page.keyboard.press(keys);
+      return input.isVisible();
+    });
+    await input.fill(text);
+  }
+
+  tab(label: string | RegExp): Locator {
+    return this.page.locator('.tabs-container .tab', { hasText: label });
+  }
+
+  lens(text: string | RegExp): Locator {
+    return this.page.locator('.codelens-decoration a', { hasText: text });
+  }
+
+  treeItem(name: string | RegExp): Locator {
+    return this.page.getByRole('treeitem', { name });
+  }
+
+  /** A view container by the name on the activity bar. */
+  async showContainer(name: string): Promise<void> {
+    const button = this.page.locator('.activitybar').getByRole('tab', { name });
+    await until(`the container ${name}`, async () => {
+      if ((await button.getAttribute('aria-selected')) === 'true') return true;
+      await button.click();
+      return false;
+    });
+  }
+
+  /** Puts the caret into the editor and types at the end of the line that holds `text`. */
+  async typeAfter(text: string, typed: string): Promise<void> {
+    await this.page.locator('.monaco-editor .view-line', { hasText: text }).first().click();
+    await this.page.keyboard.press('End');
+    await this.page.keyboard.insertText(typed);
+  }
+
+  /** Waits for the page inside a panel or a view that holds `selector`. */
+  async frame(selector: string, patience = patienceMs): Promise<Frame> {
+    return until(
+      `a page with ${selector}`,
+      async () => {
+        for (const frame of this.page.frames()) {
+          try {
+            if ((await frame.locator(selector).count()) > 0) return frame;
+          } catch {
+            // Frames come and go.
+          }
+        }
+        return undefined;
+      },
+      patience,
+    );
+  }
+
+  /** Changes the user's settings; the editor reads them anew by itself. */
+  changeSettings(changes: Record<string, unknown>): void {
+    const settings = JSON.parse(readFileSync(this.server.settingsFile, 'utf8'));
+    writeFileSync(this.server.settingsFile, JSON.stringify({ ...settings, ...changes }, null, 2));
+  }
+
+  /** Violations of a page's content policy. */
+  get policyViolations(): string[] {
+    return this.complaints.filter(text => /Content Security Policy/i.test(text));
+  }
+
+  /** For a failed test: the picture goes beside the logs. */
+  async keepPicture(name: string): Promise<void> {
+    mkdirSync('out/test', { recursive: true });
+    const file = `out/test/${name}.png`;
+    rmSync(file, { force: true });
+    await this.page.screenshot({ path: file }).catch(() => {});
+  }
+}
+
+/** Looks again and again until there is an answer; names what it waited for when there never is. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false | null> | T,
+  patience = patienceMs,
+): Promise<T> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const answer = await look();
+    if (answer) return answer as T;
+    if (Date.now() > deadline) throw new Error(`Waited ${patience / 1000} s for ${what}`);
+    await sleep(50);
+  }
+}
