@@ -80,7 +80,7 @@ export class LaneGroup implements LaneContext {
     this.#view = { ...defaultView, hidden: hiddenAtFirst, ...(channel.view.lanes as Partial<View> | undefined) };
     this.#fillToolbar();
     addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true });
-    new ResizeObserver(() => this.#resized()).observe(this.element);
+    new ResizeObserver(() => requestAnimationFrame(() => this.#resized())).observe(this.element);
     if (options.compact) addEventListener('resize', () => this.#resized());
     onThemeChange(() => {
       for (const lane of this.#lanes) lane.refresh();

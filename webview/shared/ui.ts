@@ -84,14 +84,18 @@ export interface Tabs {
 }
 
 export function tabs(label: string, all: Tab[], active: string, onChange: (id: string) => void): Tabs {
-  const badges = new Map<string, HTMLElement>();
-  const heads = all.map(tab => {
+  const heads = new Map<string, { tab: HTMLElement; badge: HTMLElement; title: string }>();
+  for (const { id, title } of all) {
     const badge = h('vscode-badge', { class: 'tab-count', hidden: true });
-    badges.set(tab.id, badge);
-    return h('vscode-panel-tab', { id: `tab-${tab.id}` }, tab.title, badge);
-  });
+    heads.set(id, { tab: h('vscode-panel-tab', { id: `tab-${id}` }, `${title} `, badge), badge, title });
+  }
   const bodies = all.map(tab => h('vscode-panel-view', { id: `view-${tab.id}` }, tab.content));
-  const element = h('vscode-panels', { 'aria-label': label, activeid: `tab-${active}` }, ...heads, ...bodies) as Panels;
+  const element = h(
+    'vscode-panels',
+    { 'aria-label': label, activeid: `tab-${active}` },
+    ...[...heads.values()].map(head => head.tab),
+    ...bodies,
+  ) as Panels;
   element.addEventListener('change', event => {
     const tab = (event as CustomEvent<HTMLElement | undefined>).detail;
     if (event.target === element && tab?.id) onChange(tab.id.slice('tab-'.length));
@@ -99,10 +103,12 @@ export function tabs(label: string, all: Tab[], active: string, onChange: (id: s
   return {
     element,
     count: (id, text) => {
-      const badge = badges.get(id);
-      if (!badge) return;
-      badge.hidden = text === '';
-      if (badge.textContent !== text) badge.textContent = text;
+      const head = heads.get(id);
+      if (!head || head.badge.textContent === text) return;
+      head.badge.hidden = text === '';
+      head.badge.textContent = text;
+      // The toolkit names a tab by the text it had when it came to the page.
+      head.tab.setAttribute('aria-label', `${head.title} ${text}`.trim());
     },
   };
 }
