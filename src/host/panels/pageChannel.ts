@@ -48,6 +48,11 @@ export class PageChannel implements vscode.Disposable {
   #changes = new Map<string, Partial<RunView>>();
   #timer: NodeJS.Timeout | undefined;
   #lastFlush = 0;
+  /** How many messages of each kind were sent, and how far the page has drawn. For tests. */
+  readonly sent: Partial<Record<ToPage['type'], number>> = {};
+  get drawn(): number {
+    return this.#acknowledged;
+  }
 
   constructor(webview: vscode.Webview, backend: PageBackend, log: vscode.LogOutputChannel) {
     this.#webview = webview;
@@ -199,6 +204,7 @@ export class PageChannel implements vscode.Disposable {
 
   #post(message: Unnumbered<ToPage>): void {
     this.#seq += 1;
+    this.sent[message.type] = (this.sent[message.type] ?? 0) + 1;
     void this.#webview.postMessage({ ...message, seq: this.#seq } as ToPage);
   }
 }

@@ -68,9 +68,9 @@ export class Panels implements vscode.Disposable {
     panel.dispose();
   }
 
-  /** Panels that are open, by what they show. For tests. */
-  get open(): string[] {
-    return [...this.#open.keys()];
+  /** What is open: `run:<id>`, `compare:<ids>`, `check:<file>`. For tests. */
+  get open(): ReadonlyMap<string, RunPanel | ComparePanel | CheckPanel> {
+    return this.#open;
   }
 
   dispose(): void {

@@ -1,5 +1,6 @@
 /** Help on a key of a recipe: meaning, range, default, and what past runs got at other values of it. */
 import * as vscode from 'vscode';
+import { plain } from '../markdown.ts';
 import { allowedValues, type KeySchema, keySchemaAt, rangeOf } from './keyHelp.ts';
 import { yamlPositionAt } from './yamlPosition.ts';
 
@@ -32,7 +33,7 @@ export class KeyHovers implements vscode.HoverProvider {
 
 export function keyHelp(key: string, schema: KeySchema): vscode.MarkdownString {
   const text = new vscode.MarkdownString(`**${key}**\n\n`);
-  if (schema.description) text.appendText(schema.description).appendMarkdown('\n\n');
+  if (schema.description) text.appendMarkdown(plain(schema.description)).appendMarkdown('\n\n');
   const range = rangeOf(schema);
   if (range && (schema.type !== 'object' || allowedValues(schema).length > 0)) text.appendMarkdown(`${range}\n\n`);
   const standard = schema.default;
@@ -48,7 +49,12 @@ function pastHelp(past: PastValue[]): vscode.MarkdownString[] {
   if (past.length === 0) return [];
   const text = new vscode.MarkdownString(`${vscode.l10n.t('Past runs')}\n\n| | |\n|--|--|\n`);
   for (const { value, result } of past)
-    text.appendMarkdown('| ').appendText(value).appendMarkdown(' | ').appendText(result).appendMarkdown(' |\n');
+    text
+      .appendMarkdown('| ')
+      .appendMarkdown(plain(value))
+      .appendMarkdown(' | ')
+      .appendMarkdown(plain(result))
+      .appendMarkdown(' |\n');
   return [text];
 }
 

@@ -8,6 +8,7 @@ import type { RunState } from '../../domain/runState.ts';
 import { sparkline } from '../../domain/sparkline.ts';
 import { formatNumber, setSentence } from '../../domain/words.ts';
 import type { KeyPath } from '../../recipe/problem.ts';
+import { plain } from '../markdown.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
 import { runLabel, signed } from '../runs/runWords.ts';
 import { readSettings } from '../settings.ts';
@@ -158,9 +159,9 @@ function optionsFor(
   const hover = new vscode.MarkdownString('', true);
   hover
     .appendMarkdown('**')
-    .appendText(title)
+    .appendMarkdown(plain(title))
     .appendMarkdown('**  \n')
-    .appendText(about)
+    .appendMarkdown(plain(about))
     .appendMarkdown(`\n\n${hoverChart(series)}`);
   return {
     range: new vscode.Range(end, end),

@@ -3,6 +3,7 @@
  * and only rows that changed are asked for again.
  */
 import * as vscode from 'vscode';
+import { plain } from '../markdown.ts';
 import { isLive, type RunEntry, type RunsChange, type RunsModel } from './runsModel.ts';
 import { runDescription, runIcon, runLabel, signed, statusWords, verdictWords } from './runWords.ts';
 
@@ -193,17 +194,20 @@ function moreItem({ id, group }: Extract<RunsNode, { kind: 'more' }>): vscode.Tr
 
 function runTooltip(run: RunEntry): vscode.MarkdownString {
   const text = new vscode.MarkdownString('', true);
-  text.appendMarkdown('**').appendText(runLabel(run)).appendMarkdown(`**  \n`);
-  text.appendText([statusWords(run), run.reason, verdictWords(run)].filter(Boolean).join(' · '));
+  text
+    .appendMarkdown('**')
+    .appendMarkdown(plain(runLabel(run)))
+    .appendMarkdown(`**  \n`);
+  text.appendMarkdown(plain([statusWords(run), run.reason, verdictWords(run)].filter(Boolean).join(' · ')));
   const sets = Object.entries(run.sets);
   if (sets.length > 0) text.appendMarkdown('\n\n');
   for (const [name, { value, unit, verdict }] of sets) {
     text
       .appendMarkdown('- ')
-      .appendText(`${name}: ${signed(value)} ${unit}${verdict ? ` (${verdict})` : ''}`)
+      .appendMarkdown(plain(`${name}: ${signed(value)} ${unit}${verdict ? ` (${verdict})` : ''}`))
       .appendMarkdown('\n');
   }
-  text.appendMarkdown('\n\n').appendText(run.id);
+  text.appendMarkdown('\n\n').appendMarkdown(plain(run.id));
   return text;
 }
 
