@@ -6,7 +6,8 @@ import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { fingerprintRun } from './evaluate/fingerprints.ts';
-import { checkFits, evaluatorOf, openModels } from './openRun.ts';
+import { openFinished } from './openFinished.ts';
+import { checkFits, evaluatorOf, type OpenedModels } from './openRun.ts';
 import { pathOf, prepareSets } from './prepare.ts';
 import { samplerOf } from './samples.ts';
 import { seriesOf } from './series.ts';
@@ -47,7 +48,7 @@ export async function generate(start: StartCommand, observer: Observer): Promise
   });
 }
 
-type Both = Awaited<ReturnType<typeof openModels>> & {
+type Both = OpenedModels & {
   tokenizer: Awaited<ReturnType<typeof loadTokenizer>>;
   modelFolder: string;
   baseFolder: string;
@@ -72,8 +73,7 @@ async function withBothModels(
       },
     );
   }
-  const finished = { ...start, recipe: { ...start.recipe, adapter: undefined, method: {} } };
-  const models = await openModels(finished, modelFolder, baseFolder, observer);
+  const models = await openFinished(start, modelFolder, baseFolder, observer);
   try {
     checkFits(models.model, tokenizer, modelFolder, start.recipe.train.max_length);
     await work({ ...models, tokenizer, modelFolder, baseFolder });

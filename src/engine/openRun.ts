@@ -68,7 +68,7 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
   }
 }
 
-interface OpenedModels {
+export interface OpenedModels {
   model: TuningModel;
   pair: ModelPair;
   close(): Promise<void>;
@@ -154,6 +154,7 @@ function preparedEvent(
 ): PreparedEvent {
   const isProbe = ({ kind }: EvaluatedSet): boolean => kind !== 'learning';
   const { sets, trainRows, replayRows, droppedRows, warnings, steps } = prepared;
+  const { teacher } = model;
   return {
     type: 'prepared',
     fingerprints,
@@ -174,7 +175,7 @@ function preparedEvent(
         return [name, { kind: kind as Exclude<typeof kind, 'learning'>, items: items.length, replayed }];
       }),
     ),
-    environment: environment(threads),
+    environment: { ...environment(threads), ...(teacher && { teacher: `${teacher.teacher}: ${teacher.reason}` }) },
     warnings,
   };
 }
