@@ -7,7 +7,7 @@ import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { fingerprintRun } from './evaluate/fingerprints.ts';
 import { openFinished } from './openFinished.ts';
-import { checkFits, evaluatorOf, type OpenedModels } from './openRun.ts';
+import { checkFits, evaluatorOf, type OpenedModels, refuseOtherTokenizer } from './openRun.ts';
 import { pathOf, prepareSets } from './prepare.ts';
 import { samplerOf } from './samples.ts';
 import { seriesOf } from './series.ts';
@@ -41,8 +41,7 @@ export async function evaluate(start: StartCommand, observer: Observer): Promise
 
 export async function generate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
   return withBothModels(start, observer, async ({ model, pair, tokenizer }) => {
-    const { maxPositions } = model;
-    const sampler = samplerOf({ pair, tokenizer, maxPositions }, start.recipe.retain.prompts, start.outputs.samples);
+    const sampler = samplerOf({ pair, tokenizer, model }, start.recipe.retain.prompts, start.outputs.samples);
     if (!sampler) throw new EngineError('data-empty', 'There is no prompt', { remedy: 'Add retain.prompts.' });
     for (const sample of await sampler(0)) observer(sample);
   });
@@ -63,16 +62,7 @@ async function withBothModels(
   const modelFolder = pathOf(start, start.recipe.model);
   const baseFolder = pathOf(start, start.recipe.retain.base);
   const tokenizer = await loadTokenizer(modelFolder);
-  if (baseFolder !== modelFolder && (await loadTokenizer(baseFolder)).fingerprint !== tokenizer.fingerprint) {
-    throw new EngineError(
-      'base-mismatch',
-      'Model and base have different tokenizers: their losses cannot be compared',
-      {
-        file: baseFolder,
-        remedy: 'Choose the base this model was tuned from.',
-      },
-    );
-  }
+  await refuseOtherTokenizer(tokenizer, modelFolder, baseFolder);
   const models = await openFinished(start, modelFolder, baseFolder, observer);
   try {
     checkFits(models.model, tokenizer, modelFolder, start.recipe.train.max_length);

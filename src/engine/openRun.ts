@@ -10,12 +10,11 @@ import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
 import type { TuningModel } from './model/tuningModel.ts';
 import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
-import { checkVocabulary, type Tokenizer } from './tokenizer/tokenizer.ts';
+import { checkVocabulary, loadTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface OpenedRun extends PreparedRun {
   model: TuningModel;
   modelFolder: string;
-  maxPositions: number;
   pair: ModelPair;
   evaluator: Evaluator;
   fingerprints: Fingerprints;
@@ -34,6 +33,7 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
   const tokenizing = (fraction: number): void => observer({ type: 'progress', phase: 'tokenizing', fraction });
   const prepared = await prepareRun(start, tokenizing);
 
+  await refuseOtherTokenizer(prepared.tokenizer, modelFolder, baseFolder);
   const models = await openModels(start, modelFolder, baseFolder, observer);
   try {
     const { model, pair } = models;
@@ -50,12 +50,11 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
     observer(preparedEvent(start, prepared, model, fingerprints));
     const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
     const identity = identityOf(start, fingerprints);
-    const maxPositions = model.maxPositions;
     return {
       ...prepared,
       model,
       modelFolder,
-      maxPositions,
+
       pair,
       evaluator,
       fingerprints,
@@ -107,6 +106,18 @@ export async function openModels(
     await model.close();
     throw error;
   }
+}
+
+export async function refuseOtherTokenizer(
+  tokenizer: Tokenizer,
+  modelFolder: string,
+  baseFolder: string,
+): Promise<void> {
+  if (baseFolder === modelFolder || (await loadTokenizer(baseFolder)).fingerprint === tokenizer.fingerprint) return;
+  throw new EngineError('base-mismatch', 'Model and base have different tokenizers: their losses cannot be compared', {
+    file: baseFolder,
+    remedy: 'Choose the base this model was tuned from.',
+  });
 }
 
 export function checkFits(model: TuningModel, tokenizer: Tokenizer, folder: string, maxLength: number): void {

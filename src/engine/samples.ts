@@ -4,21 +4,26 @@ import type { SampleEvent } from '../protocol/trainer.ts';
 import { writeAtomic } from './atomicFile.ts';
 import { generateGreedy } from './evaluate/generate.ts';
 import type { ModelPair } from './evaluate/modelPair.ts';
+import type { TuningModel } from './model/tuningModel.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Tokens of an answer at most: enough to see it drift. */
 const answerTokens = 48;
+/** Longer prompts lose their beginning. */
+const promptTokens = 464;
 
 /** Answers at a step. The base answers once. */
 export type Sampler = (step: number) => Promise<SampleEvent[]>;
 
 export function samplerOf(
-  { pair, tokenizer, maxPositions }: { pair: ModelPair; tokenizer: Tokenizer; maxPositions: number },
+  { pair, tokenizer, model }: { pair: ModelPair; tokenizer: Tokenizer; model: TuningModel },
   prompts: string[],
   folder: string,
 ): Sampler | null {
   if (prompts.length === 0) return null;
-  const options = { maxNewTokens: Math.min(answerTokens, maxPositions - 1), maxLength: maxPositions };
+  const maxLength = Math.min(model.maxPositions, promptTokens + answerTokens);
+  const maxNewTokens = Math.min(answerTokens, maxLength - 1);
+  const options = { maxNewTokens, maxLength, vocabulary: model.vocabularySize };
   let baseAnswers: string[] | null = null;
   return async step => {
     baseAnswers ??= await generateGreedy(prompts, tokenizer, pair.logitsBase, options);

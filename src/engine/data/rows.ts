@@ -67,6 +67,25 @@ function writeRow(batch: Batch, b: number, row: Row): void {
   }
 }
 
+/** Rows [from, from + count) as a batch of their own. */
+export function sliceRows(batch: Batch, from: number, count: number): Batch {
+  const [first, end] = [from * batch.length, (from + count) * batch.length];
+  return {
+    rows: count,
+    length: batch.length,
+    ids: batch.ids.slice(first, end),
+    labels: batch.labels.slice(first, end),
+    positions: batch.positions.slice(first, end),
+    segments: batch.segments.slice(first, end),
+    kinds: batch.kinds.slice(from, from + count),
+  };
+}
+
+/** Logits of a batch are kept below a quarter of a gigabyte: so many of its rows at once, at least one. */
+export function rowsOfLogits(rows: number, length: number, vocabulary: number): number {
+  return Math.min(rows, Math.max(1, Math.floor(2 ** 26 / (length * vocabulary))));
+}
+
 /** Tokens that are not padding. */
 export function tokenCount(batch: Batch): number {
   let count = 0;

@@ -1,9 +1,9 @@
 /**
- * Greedy answers to prompts, all prompts side by side. Plain: every token costs a whole forward pass. A prompt is taken
+ * Greedy answers to prompts, as many side by side as their logits allow. Plain: every token costs a whole forward pass. A prompt is taken
  * as written, BOS before it where the tokenizer adds one.
  */
 import type { Batch } from '../batch.ts';
-import { makeBatch, type Row, taskKind } from '../data/rows.ts';
+import { makeBatch, type Row, rowsOfLogits, taskKind } from '../data/rows.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** (B, T, V) logits of a batch. */
@@ -13,9 +13,24 @@ export interface GenerateOptions {
   maxNewTokens: number;
   /** Prompt and answer together stay within this; longer prompts lose their beginning. */
   maxLength: number;
+  vocabulary: number;
 }
 
 export async function generateGreedy(
+  prompts: string[],
+  tokenizer: Tokenizer,
+  logitsOf: LogitsOf,
+  options: GenerateOptions,
+): Promise<string[]> {
+  const atOnce = rowsOfLogits(prompts.length, options.maxLength, options.vocabulary);
+  const answers: string[] = [];
+  for (let from = 0; from < prompts.length; from += atOnce) {
+    answers.push(...(await answerTogether(prompts.slice(from, from + atOnce), tokenizer, logitsOf, options)));
+  }
+  return answers;
+}
+
+async function answerTogether(
   prompts: string[],
   tokenizer: Tokenizer,
   logitsOf: LogitsOf,

@@ -4,6 +4,7 @@
  */
 import type { Batch } from '../batch.ts';
 import { ignoredLabel } from '../batch.ts';
+import { rowsOfLogits, sliceRows } from '../data/rows.ts';
 import type { TuningModel } from '../model/tuningModel.ts';
 import type { LogitsOf } from './generate.ts';
 import type { ScoreBatch } from './itemScores.ts';
@@ -26,11 +27,27 @@ export function modelPair(tuned: TuningModel, base?: TuningModel): ModelPair {
     scoreBase: batch => reference.score(batch, 'base'),
     scoreTuned: batch => tuned.score(batch, 'tuned'),
     divergence: base
-      ? async batch => divergenceOfLogits(batch, await logitsBase(batch), await logitsTuned(batch))
+      ? batch => divergenceOfModels(batch, tuned.vocabularySize, logitsBase, logitsTuned)
       : batch => tuned.divergence(batch),
     logitsBase,
     logitsTuned,
   };
+}
+
+async function divergenceOfModels(
+  batch: Batch,
+  vocabulary: number,
+  logitsBase: LogitsOf,
+  logitsTuned: LogitsOf,
+): Promise<Float32Array> {
+  const divergence = new Float32Array(batch.labels.length);
+  const atOnce = rowsOfLogits(batch.rows, batch.length, vocabulary);
+  for (let from = 0; from < batch.rows; from += atOnce) {
+    const part = sliceRows(batch, from, Math.min(atOnce, batch.rows - from));
+    const values = divergenceOfLogits(part, await logitsBase(part), await logitsTuned(part));
+    divergence.set(values, from * batch.length);
+  }
+  return divergence;
 }
 
 /** KL(p0 ‖ p) = Σ p0 (log p0 − log p), in f64. */

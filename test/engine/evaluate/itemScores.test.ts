@@ -168,7 +168,16 @@ test('greedy answers follow the likeliest token from each prompt and stop at the
     for (const [cell, id] of batch.ids.entries()) logits[cell * size + (chain.get(id) ?? 0)] = 1;
     return logits;
   };
-  const answers = await generateGreedy(['a', 'xxc', 'b'], tokenizer, logitsOf, { maxNewTokens: 8, maxLength: 64 });
+  const answers = await generateGreedy(['a', 'xxc', 'b'], tokenizer, logitsOf, {
+    maxNewTokens: 8,
+    maxLength: 64,
+    vocabulary: size,
+  });
   assert.deepEqual(answers, ['b', 'ab', '']);
-  assert.deepEqual(await generateGreedy(['c'], tokenizer, logitsOf, { maxNewTokens: 1, maxLength: 64 }), ['a']);
+  const oneByOne = { maxNewTokens: 8, maxLength: 64, vocabulary: 2 ** 26 };
+  assert.deepEqual(await generateGreedy(['a', 'xxc', 'b'], tokenizer, logitsOf, oneByOne), answers);
+  assert.deepEqual(
+    await generateGreedy(['c'], tokenizer, logitsOf, { maxNewTokens: 1, maxLength: 64, vocabulary: size }),
+    ['a'],
+  );
 });

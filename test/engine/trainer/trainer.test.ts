@@ -124,6 +124,20 @@ test('an adapter folder, opened on its base, has the tuned losses of its run', a
   await expectSameWhenOpened(told, end);
 });
 
+test('forgetting can be measured against an earlier model than the one that is tuned', async () => {
+  const first = await run(files.start(quick));
+  const end = of(first, 'evaluated').at(-1)!;
+  const second = files.start({
+    ...quick,
+    evaluate: { every: 3, items: 100 },
+    retain: { base: 'before', probes: { general: { file: 'general.txt' } } },
+  });
+  second.paths = { ...second.paths, before: files.model, model: first.start.outputs.model };
+  const zero = of(await run(second), 'evaluated')[0]!;
+  assert.ok(Math.abs(zero.forgetting.general!.value - end.forgetting.general!.value) < 1e-6);
+  assert.ok(zero.kl.general! > 1e-6);
+});
+
 /** Opened as a finished model beside its base, what was saved is what was judged. */
 async function expectSameWhenOpened(told: Told, end: EvaluatedEvent): Promise<void> {
   const start: StartCommand = { ...files.start(quick), job: 'evaluate' };
