@@ -1,5 +1,5 @@
 /** What this machine brings to a run: engine folder, Node, store, more folders a recipe may read, threads. */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { checkEngine } from '../runs/engineFolder.ts';
 import { chooseNode, type NodeChoice } from '../runs/nodePath.ts';
@@ -35,12 +35,12 @@ export function ownEngineFolder(): string {
 }
 
 export function storeForRecipe(recipeFile: string): Store {
-  if (!existsSync(recipeFile)) {
+  const file = resolve(recipeFile);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) {
+    const message = stat ? `${file} is no recipe but a folder` : `There is no recipe ${file}`;
     const remedy = 'Give the path of a *.tune.yaml file.';
-    throw new RunsError('file-missing', `There is no recipe ${resolve(recipeFile)}`, {
-      file: resolve(recipeFile),
-      remedy,
-    });
+    throw new RunsError(stat ? 'not-a-file' : 'file-missing', message, { file, remedy });
   }
   return findStore(recipeFile, { runsFolder: process.env.HOLDFAST_RUNS_FOLDER });
 }

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { RunResult } from '../../src/protocol/result.ts';
+import { isOver, statusOf } from '../../src/runs/status.ts';
+import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
+import { ended, ownHome, recipeText, type TestProject, testEngine, testProject, until } from '../runs/testStore.ts';
+
+ownHome();
+testEngine();
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function start(
+  project: TestProject,
+  words: string[],
+  trainer: FakeTrainerOptions = {},
+  env: Record<string, string> = {},
+) {
+  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
+    cwd: project.folder,
+    env: { ...process.env, FAKE_TRAINER: JSON.stringify(trainer), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', chunk => {
+    outcome.stdout += chunk;
+  });
+  child.stderr.on('data', chunk => {
+    outcome.stderr += chunk;
+  });
+  const done = new Promise<Outcome>(resolve => child.once('close', code => resolve({ ...outcome, code })));
+  return { child, done };
+}
+
+const holdfast = (
+  project: TestProject,
+  words: string[],
+  trainer: FakeTrainerOptions = {},
+  env = {},
+): Promise<Outcome> => start(project, words, trainer, env).done;
+
+const runFolders = (project: TestProject): string[] =>
+  existsSync(project.store.runsFolder)
+    ? readdirSync(project.store.runsFolder).filter(name => !name.startsWith('.'))
+    : [];
+
+test('run --json puts exactly one JSON value on stdout: the result, with verdicts', async () => {
+  const project = testProject();
+  const { code, stdout } = await holdfast(project, ['run', 'test.tune.yaml', '--variant', 'replay', '--json']);
+  const result = JSON.parse(stdout) as RunResult;
+  assert.equal(code, 0);
+  assert.deepEqual(
+    [result.status, result.variant, result.steps, result.trainedShare, result.stepZero?.ok],
+    ['finished', 'replay', 20, 1, true],
+  );
+  assert.deepEqual(Object.keys(result.forgetting), ['general', 'arithmetic']);
+  assert.deepEqual(Object.keys(result.learning), ['eval']);
+  const { general } = result.forgetting;
+  assert.ok(general && general.low <= general.value && general.value <= general.high && general.replayed);
+  assert.equal(result.kl.direction, 'KL(base || tuned)');
+  assert.ok(existsSync(result.folder));
+});
+
+test('people get progress on stderr and the verdict in words on stdout', async () => {
+  const verdicts = { general: 'forgot', arithmetic: 'kept' } as const;
+  const { code, stdout, stderr } = await holdfast(testProject(), ['run', 'test.tune.yaml', '--variant', 'plain'], {
+    verdicts,
+  });
+  assert.equal(code, 0);
+  assert.match(stderr, /plain {2}━+ {2}20\/20 {2}loss \d\.\d+ {2}\d\.\dk tok\/s/);
+  assert.match(stdout, /Forgetting: forgot/);
+  assert.match(stdout, /✗ general \(200 texts\): \+0\.\d+ nats\/token \[.*\], more than your budget of 0\.05/);
+});
+
+test('--fail-on forgot turns the verdict into exit code 1', async () => {
+  const project = testProject();
+  const words = ['run', 'test.tune.yaml', '--fail-on', 'forgot'];
+  assert.equal((await holdfast(project, words, { verdicts: { general: 'forgot' } })).code, 1);
+  assert.equal((await holdfast(project, words, { verdicts: { general: 'kept', arithmetic: 'kept' } })).code, 0);
+});
+
+test('--set and --name change the run, and say which key is wrong', async () => {
+  const project = testProject();
+  const words = ['run', 'test.tune.yaml', '--set', 'train.max_steps=7', '--name', 'seven', '--json'];
+  const result = JSON.parse((await holdfast(project, words)).stdout) as RunResult;
+  assert.deepEqual([result.name, result.steps], ['seven', 7]);
+  const wrong = await holdfast(project, ['run', 'test.tune.yaml', '--set', 'train.max_stepz=7']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /max_stepz[\s\S]*max_steps/);
+});
+
+test('a failed run ends with exit code 1 and its reason', async () => {
+  const { code, stdout } = await holdfast(testProject(), ['run', 'test.tune.yaml', '--json'], {
+    dieAtStep: 3,
+    exitCode: 7,
+    says: 'it broke',
+  });
+  const result = JSON.parse(stdout) as RunResult;
+  assert.equal(code, 1);
+  assert.deepEqual([result.status, result.error?.code], ['failed', 'trainer-exit']);
+  assert.match(result.error?.message ?? '', /exit code 7.*it broke/);
+});
+
+for (const [trainer, expected] of [
+  [{ failed: { code: 'bad-row', message: 'Row 2 has no text', file: 'train.jsonl', line: 2 } }, 2],
+  [{ failed: { code: 'disk-full', message: 'The disk is full' } }, 3],
+  [{ failed: { code: 'step-zero', message: 'The check "mask" failed' } }, 1],
+] as [FakeTrainerOptions, number][]) {
+  test(`a trainer that fails with ${trainer.failed?.code} gives exit code ${expected}`, async () => {
+    const { code, stdout } = await holdfast(testProject(), ['run', 'test.tune.yaml', '--json'], trainer);
+    assert.equal(code, expected);
+    assert.equal((JSON.parse(stdout) as RunResult).error?.code, trainer.failed?.code);
+  });
+}
+
+test('Ctrl-C stops and saves: exit code 130, the result says stopped', async () => {
+  const project = testProject();
+  const { child, done } = start(project, ['run', 'test.tune.yaml', '--json'], { steps: 100_000, rate: 100 });
+  const run = await until('a run', () => runFolders(project).map(id => project.store.run(id))[0]);
+  await until(
+    'steps',
+    async () => existsSync(run.journalFile) && readFileSync(run.journalFile, 'utf8').includes('"step":3,'),
+  );
+  child.kill('SIGINT');
+  const { code, stdout } = await done;
+  assert.equal(code, 130);
+  const result = JSON.parse(stdout) as RunResult;
+  assert.equal(result.status, 'stopped');
+  assert.ok(result.steps >= 3);
+});
+
+test('a terminal that is killed takes its run with it: the runner stops and saves', async () => {
+  const project = testProject();
+  const { child } = start(project, ['run', 'test.tune.yaml'], { steps: 100_000, rate: 100 });
+  const run = await until('a run', () => runFolders(project).map(id => project.store.run(id))[0]);
+  await until('running', async () => (await statusOf(run)).status === 'running');
+  child.kill('SIGKILL');
+  assert.equal((await ended(run)).status, 'stopped');
+});
+
+test('--detach returns at once; ls, logs -f, stop and show find the run', async () => {
+  const project = testProject();
+  const detached = await holdfast(project, ['run', 'test.tune.yaml', '-d', '--json'], { steps: 100_000, rate: 200 });
+  const { id } = JSON.parse(detached.stdout) as { id: string };
+  const run = project.store.run(id);
+  await until('running', async () => (await statusOf(run)).status === 'running');
+  const listed = JSON.parse((await holdfast(project, ['ls', '--json'])).stdout) as { id: string; status: string }[];
+  assert.deepEqual(
+    listed.map(entry => [entry.id, entry.status]),
+    [[id, 'running']],
+  );
+  const following = start(project, ['logs', '-f', 'last']);
+  await until(
+    'a step in the log',
+    async () => isOver((await statusOf(run)).status) || readFileSync(run.journalFile, 'utf8').includes('"step":2,'),
+  );
+  assert.equal((await holdfast(project, ['stop', id.slice(-4)])).code, 0);
+  const log = await following.done;
+  assert.match(log.stdout, /step 1 {2}loss [\s\S]*ended: stopped/);
+  const shown = JSON.parse((await holdfast(project, ['show', 'last', '--json'])).stdout);
+  assert.deepEqual([shown.id, shown.status, shown.settings['train.max_steps']], [id, 'stopped', '20']);
+});
+
+test('compare runs every arm in turn, prints the table, and a failed arm says why', async () => {
+  const project = testProject();
+  const trainer = { byVariant: { replay: { failed: { code: 'bad-row', message: 'Row 2 has no text' } } } };
+  const { code, stdout } = await holdfast(project, ['compare', 'test.tune.yaml', '--json'], trainer);
+  const results = JSON.parse(stdout) as RunResult[];
+  assert.deepEqual(
+    results.map(({ variant, status }) => [variant, status]),
+    [
+      ['plain', 'finished'],
+      ['plain-third-rate', 'finished'],
+      ['replay', 'failed'],
+      ['regularized', 'finished'],
+      ['narrow', 'finished'],
+    ],
+  );
+  assert.equal(results[2]?.error?.message, 'Row 2 has no text');
+  assert.equal(code, 2);
+});
+
+test('compare --report writes Markdown with its pictures beside it', async () => {
+  const project = testProject();
+  const words = ['compare', 'test.tune.yaml', '--variants', 'plain,narrow', '--report', 'out/report.md'];
+  const { code, stdout } = await holdfast(project, words);
+  assert.equal(code, 0);
+  assert.match(stdout, /variant +learned eval +forgot general/);
+  const report = readFileSync(join(project.folder, 'out/report.md'), 'utf8');
+  const pictures = [...report.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, path]) => path ?? '');
+  assert.ok(pictures.length >= 4);
+  for (const path of pictures)
+    assert.match(readFileSync(join(project.folder, 'out', decodeURIComponent(path)), 'utf8'), /^<svg/);
+});
+
+test('check prints problems with their place, or the first batch with its loss mask and the estimate', async () => {
+  const project = testProject();
+  const good = await holdfast(project, ['check', 'test.tune.yaml']);
+  assert.equal(good.code, 0);
+  assert.match(
+    good.stdout,
+    /train\.max_steps = 20[\s\S]*Question\? ⟦Answer\.⟧[\s\S]*Estimate: 286 MB, 0\.20 s a step, 40 s in all/,
+  );
+  assert.deepEqual(runFolders(project), []);
+  writeFileSync(project.recipeFile, recipeText.replace('max_steps', 'max_stepz'));
+  const bad = await holdfast(project, ['check', 'test.tune.yaml']);
+  assert.deepEqual([bad.code, bad.stdout.split('\n')[0]], [2, 'test.tune.yaml:10:10 error: Unknown key max_stepz']);
+});
+
+test('eval judges a model against its base without a run', async () => {
+  const project = testProject();
+  const words = ['eval', 'holdfast-tiny', '--base', 'holdfast-tiny', '--probes', 'general=data/general.txt'];
+  const { code, stdout } = await holdfast(project, [...words, '--budget', 'general=0.05nats', '--json']);
+  assert.equal(code, 0);
+  assert.deepEqual(Object.keys(JSON.parse(stdout).forgetting), ['general']);
+  assert.deepEqual(runFolders(project), []);
+});
+
+test('doctor names what is missing with its remedy', async () => {
+  const { code, stdout } = await holdfast(testProject(), ['doctor', '--json']);
+  const findings = JSON.parse(stdout) as { what: string; state: string; remedy?: string }[];
+  const runtime = findings.find(({ what }) => what === 'runtime');
+  assert.deepEqual([code, runtime?.state], [3, 'no'], 'the test engine has no onnxruntime');
+  assert.match(runtime?.remedy ?? '', /npm ci/);
+});
+
+test('help, --version and wrong use', async () => {
+  const project = testProject();
+  assert.match((await holdfast(project, ['help'])).stdout, /usage: holdfast COMMAND/);
+  assert.match((await holdfast(project, ['help', 'run'])).stdout, /--fail-on forgot/);
+  assert.match((await holdfast(project, ['--version'])).stdout, /^holdfast \d+\.\d+\.\d+\n$/);
+  for (const words of [
+    [],
+    ['fly'],
+    ['run'],
+    ['run', 'a', 'b'],
+    ['run', 'test.tune.yaml', '--bogus'],
+    ['run', 'test.tune.yaml', '--variant', 'wild'],
+    ['show', 'nothing'],
+  ]) {
+    const { code, stdout, stderr } = await holdfast(project, words);
+    assert.deepEqual([code, stdout], [2, ''], words.join(' '));
+    assert.match(stderr, /\S/);
+  }
+});
+
+test('two terminals: the second run waits visibly and then runs', async () => {
+  const project = testProject();
+  const first = start(project, ['run', 'test.tune.yaml', '--json'], { steps: 100_000, rate: 100 });
+  const running = await until('a run', () => runFolders(project).map(id => project.store.run(id))[0]);
+  await until('running', async () => (await statusOf(running)).status === 'running');
+  const second = start(project, ['run', 'test.tune.yaml', '--set', 'train.max_steps=3', '--json']);
+  let words = '';
+  second.child.stderr.on('data', chunk => {
+    words += chunk;
+  });
+  await until('the wait is shown', () => words.includes(`waits for ${running.id}`));
+  first.child.kill('SIGINT');
+  assert.equal((await first.done).code, 130);
+  const waited = await until('the second run', () =>
+    runFolders(project)
+      .map(id => project.store.run(id))
+      .find(run => run.id !== running.id),
+  );
+  // The runner's environment is the first one's: the endless trainer again, so this one is stopped too.
+  await until('its turn', async () => (await statusOf(waited)).status === 'running');
+  second.child.kill('SIGINT');
+  assert.equal((await second.done).code, 130);
+});
+
+test('runs go to HOLDFAST_RUNS_FOLDER when it is set, and nothing is written beside the recipe', async () => {
+  const project = testProject();
+  const elsewhere = join(testProject().folder, 'elsewhere');
+  mkdirSync(elsewhere);
+  const env = { HOLDFAST_RUNS_FOLDER: elsewhere };
+  assert.equal((await holdfast(project, ['run', 'test.tune.yaml'], {}, env)).code, 0);
+  assert.ok(!existsSync(project.store.folder));
+  const listed = await holdfast(project, ['ls', '--json'], {}, env);
+  assert.equal(JSON.parse(listed.stdout).length, 1);
+});
