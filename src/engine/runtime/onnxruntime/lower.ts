@@ -4,7 +4,7 @@
 import { EngineError } from '../../engineError.ts';
 import type { Attributes, Node, Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
-import { lowerChunk } from './lowerLossHead.ts';
+import { lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
 
 /** What a rule is given: ONNX names of the node's inputs, and of its outputs, empty where nobody reads one. */
@@ -91,15 +91,17 @@ const rules: Record<string, Rule> = {
     const angleSin = attributes.backwards ? onnx.node('Neg', [sin!]) : sin!;
     onnx.node('RotaryEmbedding', [x!, wide, cos!, angleSin], { domain: microsoft, outputs });
   },
-  lossHead: args => lowerLossHead(args),
+  lossHead: args => lossHeadRule(args),
 };
 
-function lowerLossHead({ onnx, inputs, outputs, attributes }: LoweringArguments): void {
+function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArguments): void {
   const at = lossHeadInputs;
   const out = lossHeadOutputs;
   const input = (place: number) => inputs[place]!;
   const ratio = inputs[at.ratio];
-  const results = lowerChunk(
+  const [tokens, width] = node.inputs[at.hidden]!.shape as [number, number];
+  const vocabulary = node.inputs[at.head]!.shape[0]!;
+  const results = lowerLossHead(
     onnx,
     {
       hidden: input(at.hidden),
@@ -108,6 +110,7 @@ function lowerLossHead({ onnx, inputs, outputs, attributes }: LoweringArguments)
       weights: input(at.weights),
       teacher: ratio ? { ratio, hidden: input(at.teacherHidden), head: input(at.teacherHead) } : undefined,
     },
+    { tokens, width, vocabulary },
     {
       crossEntropy: attributes.crossEntropy as boolean,
       direction: attributes.direction as Direction,

@@ -1,13 +1,21 @@
 /**
- * The loss head as ONNX nodes: logits, losses and their gradients of one chunk of tokens at a time.
+ * The loss head as ONNX nodes: logits, losses and their gradients of one chunk of tokens after the other, in an ONNX
+ * Scan, so that only one chunk's logits exist at a time.
  *
  * Scaling by the tokens' weights happens on (tokens, width) instead of (tokens, vocabulary), which is smaller. A ratio
  * of 0 leaves every gradient bit as it is without a teacher.
  */
 import type { Direction } from '../../graph/operators/lossHead.ts';
-import type { OnnxGraph } from './onnxModel.ts';
+import { OnnxGraph } from './onnxModel.ts';
 
-export interface ChunkInputs {
+export interface LossHeadSizes {
+  tokens: number;
+  width: number;
+  vocabulary: number;
+}
+
+/** ONNX names; all but the head weights have one row a token. */
+export interface LossHeadNames {
   hidden: string;
   head: string;
   labels: string;
@@ -15,7 +23,7 @@ export interface ChunkInputs {
   teacher?: { ratio: string; hidden: string; head: string };
 }
 
-export interface ChunkOptions {
+export interface LossHeadOptions {
   crossEntropy: boolean;
   direction: Direction;
   temperature: number;
@@ -23,7 +31,7 @@ export interface ChunkOptions {
   wantsHead: boolean;
 }
 
-export interface ChunkOutputs {
+export interface LossHeadResults {
   crossEntropy: string;
   divergence?: string;
   hiddenGradient?: string;
@@ -32,7 +40,93 @@ export interface ChunkOutputs {
 
 const microsoft = 'com.microsoft';
 
-export function lowerChunk(onnx: OnnxGraph, inputs: ChunkInputs, options: ChunkOptions): ChunkOutputs {
+/** Logits of a chunk: small enough for a cache, large enough for a fast matrix product. */
+const chunkElements = 2 ** 20;
+const fewestTokens = 32;
+
+/** A divisor of the number of tokens: the largest that keeps a chunk small, or the smallest that is not too small. */
+export function chunkTokens({ tokens, vocabulary }: LossHeadSizes): number {
+  const divisors = Array.from({ length: tokens }, (_, i) => i + 1).filter(n => tokens % n === 0);
+  const small = divisors.filter(n => n >= fewestTokens && n * vocabulary <= chunkElements);
+  return small.at(-1) ?? divisors.find(n => n >= fewestTokens) ?? tokens;
+}
+
+export function lowerLossHead(
+  onnx: OnnxGraph,
+  names: LossHeadNames,
+  sizes: LossHeadSizes,
+  options: LossHeadOptions,
+): LossHeadResults {
+  const chunk = chunkTokens(sizes);
+  return chunk === sizes.tokens ? lowerChunk(onnx, names, options) : lowerScan(onnx, names, sizes, chunk, options);
+}
+
+/** Runs the chunks in turn; the head's gradient is carried from one to the next. */
+function lowerScan(
+  onnx: OnnxGraph,
+  names: LossHeadNames,
+  { tokens, width, vocabulary }: LossHeadSizes,
+  chunk: number,
+  options: LossHeadOptions,
+): LossHeadResults {
+  const chunks = tokens / chunk;
+  const body = new OnnxGraph(onnx);
+  const headShape = [vocabulary, width];
+  const carried = options.wantsHead ? body.input(body.newName(), 'float', headShape) : undefined;
+  const scanned: string[] = [];
+  const chunked = (name: string, inner: readonly number[], type: 'float' | 'int32' = 'float') => {
+    scanned.push(onnx.node('Reshape', [name, onnx.integers([chunks, ...inner])]));
+    return body.input(body.newName(), type, inner);
+  };
+  const { teacher } = names;
+  const inner = lowerChunk(
+    body,
+    {
+      hidden: chunked(names.hidden, [chunk, width]),
+      head: names.head,
+      labels: chunked(names.labels, [chunk], 'int32'),
+      weights: chunked(names.weights, [chunk]),
+      teacher: teacher && {
+        ratio: chunked(teacher.ratio, [chunk]),
+        hidden: chunked(teacher.hidden, [chunk, width]),
+        head: teacher.head,
+      },
+    },
+    options,
+  );
+
+  const outputs: string[] = [];
+  const results: LossHeadResults = { crossEntropy: '' };
+  if (carried) {
+    body.output(body.node('Add', [carried, inner.headGradient!]), 'float', headShape);
+    results.headGradient = onnx.newName();
+    outputs.push(results.headGradient);
+  }
+  const joined = (name: string | undefined, shape: readonly number[]) => {
+    if (!name) return undefined;
+    body.output(name, 'float', shape);
+    const stacked = onnx.newName();
+    outputs.push(stacked);
+    return { stacked, shape: [tokens, ...shape.slice(1)] };
+  };
+  const pieces = {
+    crossEntropy: joined(inner.crossEntropy, [chunk]),
+    divergence: joined(inner.divergence, [chunk]),
+    hiddenGradient: joined(inner.hiddenGradient, [chunk, width]),
+  };
+  const start = carried ? [onnx.node('ConstantOfShape', [onnx.integers(headShape)])] : [];
+  onnx.node('Scan', [...start, ...scanned], {
+    attributes: { body: { graph: body }, num_scan_inputs: scanned.length },
+    outputs,
+  });
+  for (const [name, piece] of Object.entries(pieces)) {
+    if (!piece) continue;
+    results[name as keyof typeof pieces] = onnx.node('Reshape', [piece.stacked, onnx.integers(piece.shape)]);
+  }
+  return results;
+}
+
+function lowerChunk(onnx: OnnxGraph, inputs: LossHeadNames, options: LossHeadOptions): LossHeadResults {
   const column = (x: string) => onnx.node('Unsqueeze', [x, onnx.integers([1])]);
   const logitsOf = (hidden: string, head: string) =>
     onnx.node('FusedMatMul', [hidden, head], { domain: microsoft, attributes: { transB: 1 } });
@@ -42,7 +136,7 @@ export function lowerChunk(onnx: OnnxGraph, inputs: ChunkInputs, options: ChunkO
   const probabilities = onnx.node('Exp', [logProbabilities]);
   const labels = column(inputs.labels);
   const picked = onnx.node('GatherElements', [logProbabilities, labels], { attributes: { axis: 1 } });
-  const outputs: ChunkOutputs = {
+  const outputs: LossHeadResults = {
     crossEntropy: onnx.node('Neg', [onnx.node('Squeeze', [picked, onnx.integers([1])])]),
   };
   const wantsGradient = options.wantsHidden || options.wantsHead;
@@ -88,7 +182,7 @@ interface Tuned {
 }
 
 /** KL of the chunk's tokens and its gradient with respect to the tuned logits. */
-function lowerDivergence(onnx: OnnxGraph, tuned: Tuned, baseLogits: string, options: ChunkOptions) {
+function lowerDivergence(onnx: OnnxGraph, tuned: Tuned, baseLogits: string, options: LossHeadOptions) {
   const { direction, temperature } = options;
   const cooled = (logits: string) =>
     onnx.node('LogSoftmax', [onnx.node('Mul', [logits, onnx.scalar(1 / temperature)])]);
