@@ -154,7 +154,7 @@ function checkList(stepZero: RunView['stepZero']): HTMLElement[] {
         { class: `check check-${check.status}`, title: check.detail },
         icon(check.status === 'ok' ? 'kept' : check.status === 'failed' ? 'forgot' : 'none'),
         checkName(name),
-        h('span', { class: check.status === 'ok' ? 'hidden-text' : 'check-status' }, ` ${checkStatus(check.status)}`),
+        h('span', { class: check.status === 'ok' ? 'hidden-text' : 'check-status' }, `(${checkStatus(check.status)})`),
         check.status === 'failed' && check.detail ? h('span', { class: 'check-detail' }, check.detail) : null,
       ),
     ),

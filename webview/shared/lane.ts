@@ -34,8 +34,8 @@ export interface LaneContext {
   range(): [number, number];
   isHidden(series: LaneSeries): boolean;
   log(): boolean;
-  /** Smoothing in steps; 0 for lanes whose points are few and exact. */
-  window(spec: LaneSpec): number;
+  /** Smoothing in steps; 0 for series whose points are few or exact. */
+  window(series: LaneSeries): number;
   marks(): Mark[];
   intervals(key: string): Interval[];
   budgets(spec: LaneSpec): Budget[];
@@ -276,7 +276,6 @@ export class Lane {
   }
 
   #paintInside(frame: Frame): void {
-    const window = this.#context.window(this.spec);
     if (!frame.log && frame.low <= 0 && frame.high >= 0) paintLevel(frame, 0, '', frame.theme.quiet, []);
     paintMarks(frame, this.#context.marks());
     for (const budget of this.#context.budgets(this.spec)) {
@@ -287,7 +286,7 @@ export class Lane {
       paintIntervals(frame, this.#context.intervals(series.key), look(series.look));
     }
     for (const series of this.#visible().toReversed()) {
-      paintLine(frame, this.#context.data(series.key), look(series.look), series.quiet, window);
+      paintLine(frame, this.#context.data(series.key), look(series.look), series.quiet, this.#context.window(series));
     }
   }
 

@@ -2,12 +2,12 @@
  * All lanes of a page: one step axis, one cursor, one toolbar. Subscribes to what it draws, keeps the view (zoom,
  * smoothing, hidden lines) over reloads, and redraws only lanes that got something new, once a frame.
  */
-import type { Buckets, NewPoints } from '../../src/protocol/panel.ts';
+import type { Buckets, FromPage, NewPoints } from '../../src/protocol/panel.ts';
 import type { Channel } from './channel.ts';
 import { h, setText } from './dom.ts';
 import { formatCount } from './format.ts';
 import { type Budget, Lane, type LaneContext } from './lane.ts';
-import { axisEnd, type LaneSeries, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
+import { axisEnd, isSparse, type LaneSeries, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
 import type { Interval, Mark } from './lanePaint.ts';
 import { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
@@ -33,6 +33,8 @@ export interface LaneGroupOptions {
   onCursor?(step: number | null): void;
 }
 
+type Subscribed = Extract<FromPage, { type: 'subscribe' }>['series'][number];
+
 interface View {
   zoom: [number, number] | null;
   follow: boolean;
@@ -48,8 +50,8 @@ const hiddenAtFirst = ['objective'];
 /** As in metrics.css. */
 const compactWidth = 250;
 const compactGap = 16;
-/** Rows of a table twin: few enough to be read. */
-const tableColumns = 60;
+/** Rows of a table twin: every step of a short run, and few enough to be read of a long one. */
+const tableColumns = 256;
 
 export class LaneGroup implements LaneContext {
   readonly element: HTMLElement;
@@ -89,7 +91,8 @@ export class LaneGroup implements LaneContext {
 
   /** What to draw now. Lanes are made anew only when other series are there. */
   update(specs: LaneSpec[], extras: LaneExtras): void {
-    this.#extras = extras;
+    // Points travel ahead of the rest of a run's state.
+    this.#extras = { ...extras, newest: Math.max(extras.newest, this.#extras.newest) };
     this.#followNewest();
     const key = JSON.stringify(specs);
     if (key !== this.#specs) {
@@ -151,10 +154,9 @@ export class LaneGroup implements LaneContext {
     return this.#view.log;
   }
 
-  window(spec: LaneSpec): number {
-    const noisy = spec.lane === 'loss' || spec.lane === 'gradientNorm' || spec.lane === 'speed';
-    const steps = Math.max(this.#extras.planned ?? 0, this.#extras.newest);
-    return noisy || this.#perStep(spec) ? smoothingShares[this.#view.smoothing] * steps : 0;
+  window(series: LaneSeries): number {
+    const exact = series.name === 'learningRate' || isSparse(series);
+    return exact ? 0 : this.#smoothingWindow();
   }
 
   marks(): Mark[] {
@@ -279,22 +281,27 @@ export class LaneGroup implements LaneContext {
   #subscribe(): void {
     const width = this.#lanes[0]?.plotWidth ?? 0;
     if (this.#lanes.length === 0) return;
-    this.#columns = this.#view.table ? tableColumns : Math.max(120, Math.round(width / 1.5));
+    this.#columns = this.#view.table ? tableColumns : Math.min(4096, Math.max(120, Math.round(width / 1.5)));
     this.#request += 1;
-    const range = this.#view.zoom ? this.#paddedZoom() : {};
     const series = this.#lanes
       .flatMap(lane => lane.spec.series)
       .filter(entry => !this.isHidden(entry))
-      .map(({ run, name }) => ({ run, name, columns: Math.min(8192, this.#columns), ...range }));
+      .map(entry => this.#wanted(entry));
     this.#channel.send({ type: 'subscribe', request: this.#request, series: series.slice(0, 1024) });
   }
 
-  /** Smoothing needs to know a little of what came before the left edge. */
-  #paddedZoom(): { from: number; to?: number } {
+  /** What to ask of a series. Smoothing needs to know a little of what came before the left edge. */
+  #wanted({ run, name }: LaneSeries): Subscribed {
+    if (!this.#view.zoom || isSparse({ name })) return { run, name, columns: this.#columns };
     const [from, to] = this.range();
-    const window = smoothingShares[this.#view.smoothing] * Math.max(this.#extras.planned ?? 0, this.#extras.newest);
-    const start = Math.max(0, Math.floor(from - 3 * window));
-    return this.#view.follow ? { from: start } : { from: start, to };
+    const before = Math.min(from, Math.ceil(3 * this.#smoothingWindow()));
+    const columns = Math.round(this.#columns * (1 + before / (to - from)));
+    return { run, name, columns, from: from - before, ...(this.#view.follow ? {} : { to }) };
+  }
+
+  #smoothingWindow(): number {
+    const [from, to] = this.range();
+    return smoothingShares[this.#view.smoothing] * (to - from);
   }
 
   #subscribeSoon(): void {
@@ -336,7 +343,7 @@ export class LaneGroup implements LaneContext {
     performance.mark('lanes-start');
     for (const lane of this.#dirty) {
       lane.showValues(this.#cursor);
-      if (!isOnScreen(lane.element)) continue;
+      if (!lane.asTable && !isOnScreen(lane.element)) continue;
       lane.draw();
       this.#dirty.delete(lane);
     }
@@ -350,10 +357,6 @@ export class LaneGroup implements LaneContext {
     this.#slowTimer = undefined;
     for (const lane of this.#lanes) lane.describe();
     if (this.#view.table && this.#dirty.size > 0) this.#drawSoon([]);
-  }
-
-  #perStep(spec: LaneSpec): boolean {
-    return spec.series.some(series => series.name.startsWith('penalty'));
   }
 
   #showReadout(): void {

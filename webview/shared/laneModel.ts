@@ -83,6 +83,11 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'cata
   return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
 }
 
+/** Scored at evaluations only: few points, whose lines reach across a zoomed view from outside. */
+export function isSparse(series: Pick<LaneSeries, 'name'>): boolean {
+  return /^(forgetting|kl|learning)\./.test(series.name);
+}
+
 export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[] {
   const named = Object.keys(run.prepared?.probes ?? {});
   const drawn = run.catalogue.filter(entry => entry.lane === 'forgetting').map(entry => setOf(entry.name));
@@ -158,7 +163,7 @@ export function tickLabels(ticks: number[]): string[] {
   return ticks.map(tick => formatNumber(Math.abs(tick) < gap * 1e-6 ? 0 : tick, Math.min(Math.max(digits, 2), 6)));
 }
 
-/** How much is smoothed: a share of the run, so the same at every zoom. */
+/** How much is smoothed: a share of the steps that are shown. */
 export const smoothingShares = { none: 0, light: 0.01, medium: 0.03, strong: 0.1 } as const;
 export type Smoothing = keyof typeof smoothingShares;
 

@@ -62,11 +62,15 @@ export class SeriesData {
     return index < 0 ? null : this.last[index]!;
   }
 
-  /** Lowest and highest value between two steps, by both ends of the buckets; null when nothing finite lies there. */
+  /**
+   * Lowest and highest value between two steps and at the neighbours that lines come from and go to, by both ends of
+   * the buckets; null when nothing finite lies there.
+   */
   extent(from: number, to: number, above = Number.NEGATIVE_INFINITY): [number, number] | null {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
-    for (let i = Math.max(0, this.indexAt(from)); i < this.steps.length && this.steps[i]! <= to; i++) {
+    const end = Math.min(this.steps.length, this.indexAt(to) + 2);
+    for (let i = Math.max(0, this.indexAt(from)); i < end; i++) {
       const min = this.min[i];
       const max = this.max[i];
       if (min !== null && min !== undefined && min > above && min < low) low = min;
