@@ -40,7 +40,7 @@ export class Progress {
         for (const warning of record.warnings) this.say(`warning: ${warning}`);
         break;
       case 'progress':
-        this.#phase = record.phase;
+        this.#inPhase(record.phase, record.fraction);
         break;
       case 'step':
         this.#step = record.step;
@@ -53,7 +53,7 @@ export class Progress {
         this.#memory = record.metrics.memoryBytes ?? this.#memory;
         break;
       case 'evaluated':
-        this.#forgetting = forgettingText(record);
+        if (record.step > 0) this.#forgetting = forgettingText(record);
         this.#phase = '';
         break;
       case 'handled':
@@ -84,6 +84,13 @@ export class Progress {
       this.#output.draw('\n');
     } else this.#output.note(this.#line());
     this.#isDrawn = false;
+  }
+
+  /** Before the first step there is no tenth to show: elsewhere than in a terminal each phase is named once. */
+  #inPhase(phase: string, fraction: number): void {
+    const isNew = !this.#phase.startsWith(phase);
+    this.#phase = fraction > 0 && fraction < 1 ? `${phase} ${Math.floor(100 * fraction)} %` : phase;
+    if (isNew && !this.#output.isTerminal) this.#output.note(`${this.#label}  ${phase}`);
   }
 
   #show(): void {
@@ -132,10 +139,12 @@ export class Progress {
   }
 }
 
+/** In the unit of the budget: points of accuracy, or nats per token. */
 function forgettingText({ forgetting }: EvaluatedEvent): string {
-  const sets = Object.entries(forgetting).map(([name, { value, verdict }]) => {
+  const sets = Object.entries(forgetting).map(([name, { value, verdict, accuracy, budget }]) => {
     const mark = verdict === 'forgot' ? ' ✗' : verdict === 'kept' ? ' ✓' : '';
-    return `${name} ${formatSigned(value)}${mark}`;
+    const inPoints = accuracy && budget && 'points' in budget;
+    return `${name} ${inPoints ? `${formatSigned(accuracy.drop, 1)} pt` : formatSigned(value, 0.05)}${mark}`;
   });
   return sets.length > 0 ? `forgot: ${sets.join(', ')}` : '';
 }
