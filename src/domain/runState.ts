@@ -209,6 +209,9 @@ export class RunState {
         ([set, { value }]) => [`forgetting.${set}`, 'forgetting', value] as [string, 'forgetting', number],
       ),
       ...Object.entries(event.learning).map(
+        ([name, { value }]) => [`learning.${name}`, 'other', value] as [string, 'other', number],
+      ),
+      ...Object.entries(event.learning).map(
         ([name, { tuned }]) => [`loss.${name}`, 'loss', tuned] as [string, 'loss', number],
       ),
       ...Object.entries(event.kl).map(([name, value]) => [`kl.${name}`, 'kl', value] as [string, 'kl', number | null]),

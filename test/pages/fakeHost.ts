@@ -40,7 +40,11 @@ export class FakeHost {
     fake.view.step = to;
     const names = this.subscribed.filter(series => series.run === fake.view.id).map(series => series.name);
     this.post({ type: 'points', points: fakePoints(fake, names, from, to) });
-    this.post({ type: 'run', id: fake.view.id, changes: { step: to, secondsLeft: 12 } });
+    this.post({
+      type: 'run',
+      id: fake.view.id,
+      changes: { step: to, statusText: `running, step ${to} of ${fake.view.steps}`, secondsLeft: 12 },
+    });
   }
 
   finish(): void {
@@ -90,6 +94,7 @@ export class FakeHost {
         catalogue: [],
         stepZero: null,
         verdict: { overall: null, lines: [], note: '' },
+        statusText: 'running, base scores 40 %',
         progress: { phase: 'base scores', fraction: 0.4 },
       });
       return fake;

@@ -55,7 +55,7 @@ export function fakeRun(
     recipe: 'support-tone.tune.yaml',
     variant: arm,
     status: ended ? 'finished' : 'running',
-    statusText: ended ? 'finished' : 'running',
+    statusText: ended ? 'finished, forgot' : `running, step ${at} of ${steps}`,
     verdict: verdictOf(evaluations.at(-1)!),
     step: at,
     steps,
@@ -206,7 +206,10 @@ function seriesValue(arm: Arm, steps: number, every: number, name: string, step:
     if (kind === 'forgetting') return forgetting(arm, set as SetName, share);
     return set === 'train' ? 0.35 * rise(share) : forgetting(arm, set as SetName, share) * 0.8 + 0.002 * noise(seed);
   }
+  if (name === 'learning.eval') return step % every === 0 ? round(learned[arm] * rise(share)) : undefined;
+  if (name === 'loss.eval') return step % every === 0 ? round(2.9 - learned[arm] * rise(share)) : undefined;
   if (step === 0) return undefined;
+  if (name === 'tokens') return 1024;
   if (name === 'loss') return round(1.15 + 1.9 * Math.exp(-5 * share) + (noise(seed) - 0.5) * 0.45);
   if (name === 'objective') return round(1.3 + 1.9 * Math.exp(-5 * share) + (noise(seed) - 0.5) * 0.4);
   if (name === 'replayLoss') return round(1.42 + 0.1 * Math.sin(share * 9) + (noise(seed) - 0.5) * 0.3);
@@ -224,7 +227,7 @@ const round = (value: number) => Number(value.toFixed(5));
 
 function catalogue(arm: Arm): RunView['catalogue'] {
   const perSet = (lane: 'kl' | 'forgetting') =>
-    setNames.map(set => ({ name: `${lane}.${set}`, unit: 'nats/token', lane }));
+    setNames.map(set => ({ name: `${lane}.${set}`, label: `${lane} of ${set}`, unit: 'nats/token', lane }));
   return [
     { name: 'loss', label: 'task loss', unit: 'nats/token', lane: 'loss' },
     { name: 'objective', unit: 'nats/token', lane: 'loss' },
@@ -237,6 +240,9 @@ function catalogue(arm: Arm): RunView['catalogue'] {
       ? [{ name: 'penalty.kl', label: 'penalty', unit: 'nats/token', lane: 'kl' as const }]
       : []),
     ...perSet('forgetting'),
+    { name: 'learning.eval', label: 'learning on eval', unit: 'nats/token', lane: 'other' },
+    { name: 'loss.eval', unit: 'nats/token', lane: 'loss' },
+    { name: 'tokens', label: 'tokens', unit: 'tokens', lane: 'other' },
     { name: 'learningRate', label: 'learning rate', unit: '', lane: 'learningRate' },
     { name: 'gradientNorm', label: 'gradient norm', unit: '', lane: 'gradientNorm' },
     { name: 'tokensPerSecond', label: 'tokens/s', unit: 'tokens/s', lane: 'speed' },

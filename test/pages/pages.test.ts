@@ -289,10 +289,10 @@ test('a run taken out of the charts is no longer asked for', async () => {
 test('words come from the host where it has them', async () => {
   const { page } = await pages.open('run-live');
   await page.evaluate(() => {
-    window.fakeHost.strings = { Stop: 'Anhalten', 'step {0} of {1}': 'Schritt {0} von {1}' };
+    window.fakeHost.strings = { Stop: 'Anhalten', 'about {0} left': 'noch etwa {0}' };
     window.fakeHost.post({ type: 'state', state: window.fakeHost.state, strings: window.fakeHost.strings });
   });
-  await page.getByText('Schritt 84 von 200').waitFor();
+  await page.getByText('noch etwa 24 s').waitFor();
   await page.close();
 });
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { axisOf, spread } from '../../webview/compare/planeModel.ts';
-import { runLabels } from '../../webview/compare/runLabels.ts';
 import { sorted } from '../../webview/compare/sorting.ts';
 
 test('rows sort by numbers, and what has no value stays last in both directions', () => {
@@ -25,15 +24,4 @@ test('labels move apart and stay in order', () => {
   const moved = spread([10, 12, 11, 90], 15, 0, 100);
   assert.deepEqual(moved, [10, 40, 25, 90]);
   assert.deepEqual(spread([98, 99], 15, 0, 100), [85, 100]);
-});
-
-test('runs are named by what tells them apart, and by no more', () => {
-  const run = (id: string, name: string, variant: string) => ({ id, name, variant });
-  const labels = (...runs: ReturnType<typeof run>[]) => [...runLabels(runs).values()];
-  assert.deepEqual(labels(run('a', 'tone', 'plain'), run('b', 'tone', 'replay')), ['Plain', 'Replay']);
-  assert.deepEqual(labels(run('a', 'tone', 'plain'), run('b', 'town', 'plain')), ['tone · Plain', 'town · Plain']);
-  assert.deepEqual(labels(run('x-aaaa', 'tone', 'plain'), run('x-bbbb', 'tone', 'plain')), [
-    'tone · Plain · aaaa',
-    'tone · Plain · bbbb',
-  ]);
 });

@@ -1,4 +1,5 @@
 /** The values of all runs at the cursor in one table; without a cursor, the newest. Always there, so nothing jumps. */
+import { runLabels } from '../../src/domain/comparison.ts';
 import type { RunView } from '../../src/protocol/panel.ts';
 import { h, setText } from '../shared/dom.ts';
 import { formatCount, formatNumber } from '../shared/format.ts';
@@ -7,7 +8,6 @@ import { type LaneSpec, seriesKey } from '../shared/laneModel.ts';
 import type { SeriesData } from '../shared/seriesData.ts';
 import { t } from '../shared/strings.ts';
 import { runLine } from './looks.ts';
-import { runLabels } from './runLabels.ts';
 
 export interface CursorTable {
   element: HTMLElement;
@@ -64,7 +64,7 @@ function rows(runs: RunView[], specs: LaneSpec[], cells: Map<string, HTMLElement
     h(
       'tr',
       {},
-      h('th', { scope: 'row' }, h('span', { class: 'run-name' }, runLine(run), labels.get(run.id))),
+      h('th', { scope: 'row' }, h('span', { class: 'run-name' }, runLine(run), labels[run.id])),
       ...specs.map(spec => {
         const cell = h('td', {}, '–');
         cells.set(seriesKey(run.id, spec.id), cell);

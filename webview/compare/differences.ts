@@ -1,10 +1,10 @@
 /** The settings in which the runs differ, and only those. */
+import { runLabels } from '../../src/domain/comparison.ts';
 import type { ComparisonView } from '../../src/protocol/panel.ts';
 import { h, whenChanged } from '../shared/dom.ts';
 import { t } from '../shared/strings.ts';
 import { runLine } from './looks.ts';
 import type { Section } from './numbersTable.ts';
-import { runLabels } from './runLabels.ts';
 
 export function differences(): Section {
   const body = h('div', { class: 'scroll-x', role: 'region', tabindex: 0, 'aria-label': t('Settings that differ') });
@@ -35,16 +35,14 @@ function content({ differing, runs }: ComparisonView): HTMLElement {
         'tr',
         {},
         h('th', { scope: 'col' }, t('Setting')),
-        ...runs.map(run =>
-          h('th', { scope: 'col' }, h('span', { class: 'run-name' }, runLine(run), labels.get(run.id))),
-        ),
+        ...runs.map(run => h('th', { scope: 'col' }, h('span', { class: 'run-name' }, runLine(run), labels[run.id]))),
       ),
     ),
     h(
       'tbody',
       {},
       ...keys.map(key =>
-        h('tr', {}, h('th', { scope: 'row' }, key), ...runs.map(run => h('td', {}, differing[key]?.[run.id] ?? '–'))),
+        h('tr', {}, h('th', { scope: 'row' }, key), ...runs.map(run => h('td', {}, differing[key]?.[run.id] || '–'))),
       ),
     ),
   );

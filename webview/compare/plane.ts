@@ -2,6 +2,7 @@
  * What each run learned against what it forgot: right is better, up is worse. Crosses are 95 % intervals, the dashed line
  * is the budget, and the thin line joins runs that no other run beats in both.
  */
+import { runLabels } from '../../src/domain/comparison.ts';
 import type { ComparisonView, RunView } from '../../src/protocol/panel.ts';
 import type { Channel } from '../shared/channel.ts';
 import { h, svg, whenChanged } from '../shared/dom.ts';
@@ -13,7 +14,6 @@ import { checkbox, select } from '../shared/ui.ts';
 import { paint, runShape } from './looks.ts';
 import type { Section } from './numbersTable.ts';
 import { type Axis, axisOf, type Box, spread, toX, toY } from './planeModel.ts';
-import { runLabels } from './runLabels.ts';
 
 type PlanePoint = ComparisonView['plane'][number];
 interface Drawn extends PlanePoint {
@@ -46,7 +46,7 @@ export function plane(channel: Channel): Section {
     const labels = runLabels(comparison.runs);
     const points = comparison.plane.flatMap(point => {
       const view = comparison?.runs.find(run => run.id === point.run);
-      return view && point.set === set ? [{ ...point, view, label: labels.get(view.id) ?? view.name }] : [];
+      return view && point.set === set ? [{ ...point, view, label: labels[view.id] ?? view.name }] : [];
     });
     if (points.length === 0)
       figure.replaceChildren(h('p', { class: 'empty' }, t('Points appear when runs have been evaluated.')));
@@ -102,7 +102,7 @@ function picture(points: Drawn[], set: string, budget: ComparisonView['budgets']
       role: 'img',
       'aria-label': t('Learning against forgetting of {0}: {1}', set, summary.join('; ')),
     },
-    ...axes(x, y, set, points[0]!.unit),
+    ...axes(x, y, set, { learning: learningUnit(points), forgetting: points[0]!.unit }),
     level !== null && budgetLine(y, level),
     front(points, x, y),
     ...points.map(point => cross(point, x, y)),
@@ -110,7 +110,7 @@ function picture(points: Drawn[], set: string, budget: ComparisonView['budgets']
   );
 }
 
-function axes(x: Axis, y: Axis, set: string, unit: string): SVGElement[] {
+function axes(x: Axis, y: Axis, set: string, units: { learning: string; forgetting: string }): SVGElement[] {
   const bottom = box.height - box.bottom;
   const right = box.width - box.right;
   const xLabels = tickLabels(x.ticks);
@@ -139,14 +139,19 @@ function axes(x: Axis, y: Axis, set: string, unit: string): SVGElement[] {
     svg(
       'text',
       { class: 'axis-title', x: right, y: box.height - 8, 'text-anchor': 'end' },
-      t('learning, {0} → better', unit),
+      t('learning, {0} → better', units.learning),
     ),
     svg(
       'text',
       { class: 'axis-title', x: 0, y: 0, 'text-anchor': 'end', transform: `translate(12 ${box.top}) rotate(-90)` },
-      t('forgetting of {0}, {1} → worse', set, unit),
+      t('forgetting of {0}, {1} → worse', set, units.forgetting),
     ),
   ];
+}
+
+function learningUnit(points: Drawn[]): string {
+  const [first] = points.flatMap(({ view }) => Object.values(view.result?.learning ?? {}));
+  return first?.unit ?? 'nats/token';
 }
 
 function budgetLine(y: Axis, value: number): SVGElement {

@@ -3,9 +3,8 @@ import './metrics.css';
 import type { PageState, RunView, ToPage } from '../../src/protocol/panel.ts';
 import { Channel } from '../shared/channel.ts';
 import { h, setText, whenChanged } from '../shared/dom.ts';
-import { formatCount } from '../shared/format.ts';
 import { LaneGroup } from '../shared/laneGroup.ts';
-import { lanesOfRun } from '../shared/laneModel.ts';
+import { isDetail, lanesOfRun } from '../shared/laneModel.ts';
 import { Announcer, messageBox, startPage } from '../shared/page.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
@@ -89,24 +88,16 @@ function makePage(): MetricsPage {
       setText(title, next.name);
       showVariant(next.variant);
       showStatus(next.status);
-      setText(statusText, statusWords(next));
+      setText(statusText, next.statusText);
       showVerdict(next.verdict.overall);
       lanes.update(lanesOfRun(withoutDetails(next)), runExtras(next));
     },
   };
 }
 
-/** What was minimised is for the run panel; here it would only crowd the loss. */
+/** What was minimised and the counters are for the run panel; here they would only crowd the rest. */
 function withoutDetails(next: RunView): RunView {
-  return { ...next, catalogue: next.catalogue.filter(entry => entry.name !== 'objective') };
-}
-
-function statusWords(next: RunView): string {
-  if (next.error) return `${next.statusText}: ${next.error.message}`;
-  if (next.progress) return `${next.statusText} · ${next.progress.phase}`;
-  return next.steps === null
-    ? next.statusText
-    : `${next.statusText} · ${t('step {0} of {1}', formatCount(next.step), formatCount(next.steps))}`;
+  return { ...next, catalogue: next.catalogue.filter(entry => entry.name !== 'objective' && !isDetail(entry)) };
 }
 
 function nothingYet(): HTMLElement {

@@ -48,7 +48,7 @@ export function runHeader(channel: Channel): Part {
       setText(title, run.name);
       showVariant(run.variant);
       showStatus(run.status);
-      setText(statusText, run.progress ? `${run.statusText} · ${run.progress.phase}` : run.statusText);
+      setText(statusText, run.statusText);
       setText(steps, stepsText(run));
       setText(left, timeText(run));
       showProgress(progress, bar, run);
@@ -57,8 +57,7 @@ export function runHeader(channel: Channel): Part {
 }
 
 function stepsText(run: RunView): string {
-  if (run.steps === null) return run.step > 0 ? t('step {0}', formatCount(run.step)) : '';
-  return t('step {0} of {1}', formatCount(run.step), formatCount(run.steps));
+  return isLive(run.status) ? '' : t('{0} steps', formatCount(run.step));
 }
 
 function timeText(run: RunView): string {

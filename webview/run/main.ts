@@ -4,11 +4,11 @@ import type { PageState, RunView, ToPage } from '../../src/protocol/panel.ts';
 import { Channel } from '../shared/channel.ts';
 import { h } from '../shared/dom.ts';
 import { LaneGroup } from '../shared/laneGroup.ts';
-import { lanesOfRun } from '../shared/laneModel.ts';
+import { isDetail, lanesOfRun } from '../shared/laneModel.ts';
 import { Announcer, messageBox, startPage } from '../shared/page.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
-import { busy, button } from '../shared/ui.ts';
+import { busy, button, checkbox } from '../shared/ui.ts';
 import { runDetails } from './details.ts';
 import { runHeader } from './header.ts';
 import { verdictCard } from './verdict.ts';
@@ -73,6 +73,18 @@ function makePage(): RunPage {
   const verdict = verdictCard();
   const details = runDetails(channel);
   const lanes = new LaneGroup(channel, { layout: 'stack', compact: false, legend: true });
+  let all = channel.view.allSeries === true;
+  const every = checkbox(t('All series'), all, wanted => {
+    all = wanted;
+    channel.keepView({ allSeries: wanted });
+    if (run) draw(run);
+  });
+  lanes.toolbar.insertBefore(every.element, lanes.toolbar.querySelector('vscode-button'));
+  const draw = (next: RunView) => {
+    const catalogue = next.catalogue.filter(entry => all || !isDetail(entry));
+    every.element.hidden = !next.catalogue.some(isDetail);
+    lanes.update(lanesOfRun({ ...next, catalogue }), runExtras(next));
+  };
   const waiting = h('p', { class: 'empty lanes-waiting' });
   const charts = h('section', { class: 'charts', 'aria-label': t('Charts') }, lanes.toolbar, lanes.element, waiting);
   return {
@@ -82,7 +94,7 @@ function makePage(): RunPage {
       header.update(next);
       verdict.update(next);
       details.update(next);
-      lanes.update(lanesOfRun(next), runExtras(next));
+      draw(next);
       const empty = next.catalogue.length === 0;
       charts.classList.toggle('is-empty', empty);
       waiting.hidden = !empty;

@@ -42,6 +42,9 @@ export function verdictCard(): Part {
     element,
     update(run) {
       showFailure(run.error);
+      // The place of a line for each set is kept free from the moment the sets are known.
+      const sets = Math.max(Object.keys(run.prepared?.probes ?? {}).length, run.verdict.lines.length);
+      verdict.style.minHeight = sets > 0 ? `${58 + 23 * sets}px` : '';
       showVerdict({
         run: {
           verdict: run.verdict,

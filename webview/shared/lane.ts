@@ -372,15 +372,19 @@ export function laneTitle(spec: LaneSpec): string {
     learningRate: t('Learning rate'),
     gradientNorm: t('Gradient norm'),
     speed: t('Speed'),
-    other: t('Other'),
+    learning: t('Learning'),
+    other: capital(spec.series.length === 1 ? spec.series[0]!.label : spec.unit || t('Other')),
   };
   const only = spec.id.includes('|') ? '' : spec.id.replace(/^[^.]*\.?/, '');
   return only && spec.lane !== 'loss' ? `${names[spec.lane]}: ${only}` : names[spec.lane];
 }
 
+const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 /** Unit, and which way is bad. */
 function laneNote(spec: LaneSpec): string {
   if (spec.lane === 'forgetting') return `${spec.unit} · ${t('up = forgot more')}`;
+  if (spec.lane === 'learning') return `${spec.unit} · ${t('up = learned more')}`;
   if (spec.lane === 'kl') return `${spec.unit} · ${t('0 = same as the base')}`;
   return spec.unit;
 }

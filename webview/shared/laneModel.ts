@@ -4,9 +4,11 @@
  */
 import type { RunView } from '../../src/protocol/panel.ts';
 import { formatNumber, setOf } from './format.ts';
+import { t } from './strings.ts';
 
 export type CatalogueEntry = RunView['catalogue'][number];
-export type LaneName = CatalogueEntry['lane'];
+/** Learning has a lane of its own: it is what forgetting is weighed against. */
+export type LaneName = CatalogueEntry['lane'] | 'learning';
 
 /** Who draws a line: `look` is an index into the palette, equal for what belongs together in all lanes. */
 export interface LaneSeries {
@@ -29,10 +31,21 @@ export interface LaneSpec {
   series: LaneSeries[];
 }
 
-export const laneOrder: LaneName[] = ['loss', 'kl', 'forgetting', 'learningRate', 'gradientNorm', 'speed', 'other'];
+export const laneOrder: LaneName[] = [
+  'loss',
+  'kl',
+  'forgetting',
+  'learning',
+  'learningRate',
+  'gradientNorm',
+  'speed',
+  'other',
+];
 
 /** Looks of what is not a probe set. Sets take the ones between. */
 const taskLook = 0;
+/** The colour of the task with other dashes: the same data, seen and not seen in training. */
+const heldOutLook = 8;
 const quietLooks: Record<string, number> = { objective: 7, replayLoss: 4, 'penalty.kl': 7 };
 const setLooks = [1, 2, 3, 5, 6];
 
@@ -43,15 +56,16 @@ export function lanesOfRun(run: Pick<RunView, 'id' | 'catalogue' | 'prepared'>):
   const sets = probeSets(run);
   const lanes = new Map<string, LaneSpec>();
   for (const entry of run.catalogue) {
-    const id = `${entry.lane}|${entry.unit}`;
-    const lane = lanes.get(id) ?? { id, lane: entry.lane, unit: entry.unit, series: [] };
+    const laneName = laneOf(entry);
+    const id = `${laneName}|${entry.unit}`;
+    const lane = lanes.get(id) ?? { id, lane: laneName, unit: entry.unit, series: [] };
     lanes.set(id, lane);
     const set = setOf(entry.name);
     lane.series.push({
       key: seriesKey(run.id, entry.name),
       run: run.id,
       name: entry.name,
-      label: entry.label ?? set,
+      label: labelOf(entry),
       look: lookOf(entry.name, sets),
       quiet: entry.name in quietLooks,
       replayed: run.prepared?.probes[set]?.replayed ?? false,
@@ -66,7 +80,7 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'cata
   const lanes = new Map<string, LaneSpec>();
   for (const run of runs) {
     for (const entry of run.catalogue) {
-      const lane = lanes.get(entry.name) ?? { id: entry.name, lane: entry.lane, unit: entry.unit, series: [] };
+      const lane = lanes.get(entry.name) ?? { id: entry.name, lane: laneOf(entry), unit: entry.unit, series: [] };
       lanes.set(entry.name, lane);
       lane.series.push({
         key: seriesKey(run.id, entry.name),
@@ -83,9 +97,25 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'cata
   return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
 }
 
+/** Counters and whatever a trainer adds: shown with all series. */
+export function isDetail(entry: CatalogueEntry): boolean {
+  return laneOf(entry) === 'other';
+}
+
+function laneOf({ name, lane }: CatalogueEntry): LaneName {
+  return name.startsWith('learning.') ? 'learning' : lane;
+}
+
+/** Short, for a legend: the lane's title already says what is measured. */
+function labelOf({ name, lane, label }: CatalogueEntry): string {
+  if (name.startsWith('loss.')) return t('held-out loss: {0}', setOf(name));
+  const isOfSet = isSparse({ name }) && (lane === 'kl' || lane === 'forgetting' || name.startsWith('learning.'));
+  return isOfSet ? setOf(name) : (label ?? setOf(name));
+}
+
 /** Scored at evaluations only: few points, whose lines reach across a zoomed view from outside. */
 export function isSparse(series: Pick<LaneSeries, 'name'>): boolean {
-  return /^(forgetting|kl|learning)\./.test(series.name);
+  return /^(forgetting|kl|learning|loss)\./.test(series.name);
 }
 
 export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[] {
@@ -96,6 +126,7 @@ export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[
 
 function lookOf(name: string, sets: string[]): number {
   if (name in quietLooks) return quietLooks[name]!;
+  if (name.startsWith('loss.')) return heldOutLook;
   const index = sets.indexOf(setOf(name));
   return index < 0 ? taskLook : setLooks[index % setLooks.length]! + 8 * Math.floor(index / setLooks.length);
 }
