@@ -6,14 +6,12 @@ export const exitCodes = { done: 0, failed: 1, wrongUse: 2, environment: 3, stop
 const environment = new Set([
   'disk-full',
   'no-permission',
-  'cannot-write',
+  'write-failed',
   'engine-incomplete',
   'node-unusable',
   'spawn-failed',
   'runner-gone',
-  'runtime',
-  'runtime-unavailable',
-  'not-built',
+  'no-runtime',
   'file-error',
 ]);
 
@@ -26,18 +24,19 @@ const run = new Set([
   'forgot',
   'internal',
   'unexpected',
+  'runtime',
   'protocol',
   'unknown',
   'graph',
   'state',
-  'step-zero',
+  'model',
+  'batch',
 ]);
 
 /** 0 done, 1 the run failed, 2 wrong use, recipe or data, 3 the environment, 130 stopped. */
 export function exitCodeOf(errorCode: string): number {
   if (errorCode === 'stopped') return exitCodes.stopped;
   if (environment.has(errorCode)) return exitCodes.environment;
-  if (run.has(errorCode) || errorCode.startsWith('trainer-') || errorCode.startsWith('step-zero'))
-    return exitCodes.failed;
+  if (run.has(errorCode) || errorCode.startsWith('trainer-') || errorCode.startsWith('check-')) return exitCodes.failed;
   return exitCodes.wrongUse;
 }

@@ -112,7 +112,7 @@ test('a failed run ends with exit code 1 and its reason', async () => {
 for (const [trainer, expected] of [
   [{ failed: { code: 'bad-row', message: 'Row 2 has no text', file: 'train.jsonl', line: 2 } }, 2],
   [{ failed: { code: 'disk-full', message: 'The disk is full' } }, 3],
-  [{ failed: { code: 'step-zero', message: 'The check "mask" failed' } }, 1],
+  [{ failed: { code: 'check-mask', message: 'The check "mask" failed' } }, 1],
 ] as [FakeTrainerOptions, number][]) {
   test(`a trainer that fails with ${trainer.failed?.code} gives exit code ${expected}`, async () => {
     const { code, stdout } = await holdfast(testProject(), ['run', 'test.tune.yaml', '--json'], trainer);

@@ -74,8 +74,8 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     step += 1;
     if (step === options.dieAtStep) return die(options);
     say(stepEvent(start, step, options));
-    if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) checkpoint(start, step);
     if (step % start.recipe.evaluate.every === 0 && step < steps) say(evaluation(start, step, false, options));
+    if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) checkpoint(start, step);
     await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
   }
   if (options.saveMs) await pause(options.saveMs);
@@ -119,18 +119,6 @@ function prepare(start: StartCommand, steps: number): void {
     environment: { node: process.versions.node },
     warnings: [],
   });
-  say({
-    type: 'checked',
-    ok: true,
-    checks: {
-      labels: { status: 'ok' },
-      mask: { status: 'ok' },
-      precision: { status: 'ok' },
-      neutral: { status: 'ok' },
-      penalty: { status: recipe.method.regularize ? 'ok' : 'skipped' },
-      trainEqualsEval: { status: 'ok' },
-    },
-  });
   const series: [string, string, 'loss' | 'kl' | 'learningRate' | 'gradientNorm' | 'speed' | 'other'][] = [
     ['loss', 'nats/token', 'loss'],
     ['objective', 'nats/token', 'loss'],
@@ -143,6 +131,18 @@ function prepare(start: StartCommand, steps: number): void {
   if (recipe.method.replay) series.push(['replayLoss', 'nats/token', 'loss']);
   if (recipe.method.regularize) series.push(['penalty.kl', 'nats/token', 'kl']);
   for (const [name, unit, lane] of series) say({ type: 'series', name, unit, lane });
+  say({
+    type: 'checked',
+    ok: true,
+    checks: {
+      labels: { status: 'ok' },
+      mask: { status: 'ok' },
+      precision: { status: 'ok' },
+      neutral: { status: 'ok' },
+      penalty: { status: recipe.method.regularize ? 'ok' : 'skipped' },
+      trainEqualsEval: { status: 'ok' },
+    },
+  });
 }
 
 function stepEvent(start: StartCommand, step: number, options: FakeTrainerOptions): TrainerEvent {
@@ -275,11 +275,14 @@ function die(options: FakeTrainerOptions): void {
 function readCommands(): Promise<StartCommand | null> {
   return new Promise(resolve => {
     const splitter = new LineSplitter();
+    let isFirst = true;
     process.stdin.on('data', (chunk: Buffer) => {
       for (const line of splitter.push(chunk)) {
         const decoded = 'text' in line ? decodeTrainerCommand(line.text) : null;
         if (decoded?.ok) obey(decoded.value, resolve);
-        else process.stderr.write(`fake trainer: not a command\n`);
+        else if (isFirst) refuse();
+        else process.stderr.write('fake trainer: not a command\n');
+        isFirst = false;
       }
     });
     process.stdin.on('end', () => {
@@ -287,6 +290,11 @@ function readCommands(): Promise<StartCommand | null> {
       resolve(null);
     });
   });
+}
+
+function refuse(): void {
+  say({ type: 'failed', code: 'protocol', message: 'The first message must be start' });
+  leave(1);
 }
 
 function obey(command: TrainerCommand, started: (start: StartCommand) => void): void {

@@ -1,7 +1,6 @@
 /** Bundles the fake trainer into one program, once for each content, and gives its path. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -16,7 +15,7 @@ export function fakeTrainer(options: FakeTrainerOptions = {}): string[] {
   return [fakeTrainerProgram(), JSON.stringify(options)];
 }
 
-/** One CommonJS file in the temp folder, named by its content. */
+/** One CommonJS file, named by its content. */
 export function bundle(entry: string, name: string): string {
   const { outputFiles } = buildSync({
     entryPoints: [entry],
@@ -30,7 +29,8 @@ export function bundle(entry: string, name: string): string {
   });
   const text = outputFiles[0]?.text ?? '';
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
-  const folder = join(tmpdir(), 'holdfast-test-programs');
+  // Where a program still finds what is not bundled.
+  const folder = fileURLToPath(new URL('../../node_modules/.cache/holdfast-test', import.meta.url));
   const file = join(folder, `${name}-${digest}.cjs`);
   if (existsSync(file)) return file;
   mkdirSync(folder, { recursive: true });
