@@ -65,12 +65,12 @@ export class Evaluator {
   async evaluate(step: number, final: boolean): Promise<EvaluatedEvent> {
     const { sets, seed, onProgress } = this.#options;
     const event: EvaluatedEvent = { type: 'evaluated', step, final, learning: {}, forgetting: {}, kl: {} };
-    const lines: string[] = [];
+    let lines = '';
     for (const [i, set] of sets.entries()) {
       const scored = await this.#score(set, final, (phase, fraction) =>
         onProgress(phase, (i + fraction) / sets.length),
       );
-      lines.push(...itemLines(set, scored));
+      lines += itemLines(set, scored);
       const { base, tuned } = scored;
       const { kind, replayed, budget } = set;
       if (kind === 'learning') event.learning[set.name] = scoreLearning(base, tuned, { seed });
@@ -78,7 +78,7 @@ export class Evaluator {
     }
     event.kl = await this.#divergences();
     event.items = `${final ? 'final' : `step-${String(step).padStart(6, '0')}`}.jsonl`;
-    await writeAtomic(join(this.#options.itemsFolder, event.items), lines.join(''));
+    await writeAtomic(join(this.#options.itemsFolder, event.items), lines);
     return event;
   }
 
@@ -158,11 +158,12 @@ export class Evaluator {
 
 const rowOfItem = (item: EncodedItem): Row => [item.sequences[item.main]!];
 
-function itemLines(set: EvaluatedSet, { places, base, tuned }: ScoredItems): string[] {
-  return places.map((place, i) => {
+function itemLines(set: EvaluatedSet, { places, base, tuned }: ScoredItems): string {
+  const lines = places.map((place, i) => {
     const line = set.items[place]!.line;
     return `${JSON.stringify({ set: set.name, kind: set.kind, file: set.file, line, base: base[i], tuned: tuned[i] })}\n`;
   });
+  return lines.join('');
 }
 
 function notFinite(who: string, set: EvaluatedSet, line: number, loss: number): EngineError {

@@ -1,6 +1,7 @@
 /**
- * A chat template (Jinja) and which characters of its output the assistant wrote. Two ways to tell: the template's own
- * `{% generation %}` tags, or rendering the conversation turn by turn. Knows nothing of tokens.
+ * A chat template (Jinja) and which characters of its output the assistant wrote. Three ways to tell: the template's own
+ * `{% generation %}` tags; rendering the conversation turn by turn; marking the contents, for templates that write a turn
+ * differently once others follow. Knows nothing of tokens.
  */
 import { Template } from '@huggingface/jinja';
 import { EngineError } from '../engineError.ts';
@@ -29,13 +30,13 @@ const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 export class ChatTemplate {
   readonly #template: Template;
   readonly #marked: Template | null;
-  readonly #specials: Record<string, string>;
+  readonly #specials: Record<string, unknown>;
 
   constructor(
     readonly text: string,
     specials: Record<string, string> = {},
   ) {
-    this.#specials = specials;
+    this.#specials = { ...specials, [fixedDate]: formatFixedDate };
     this.#template = parse(text);
     const marked = text.replace(generationTag, (_, left: string, end: string | undefined, right: string) => {
       return `{%${left} if true %}{{ '${end ? spanEnd : spanStart}' }}{% endif ${right}%}`;
@@ -51,51 +52,59 @@ export class ChatTemplate {
     return this.#render(this.#template, messages, addGenerationPrompt);
   }
 
-  /** The conversation as text with the assistant's spans: by the template's tags where it has them, else by prefixes. */
+  /** The conversation as text with the assistant's spans, told by the first way that this template allows. */
   renderWithSpans(messages: ChatMessage[]): RenderedChat {
-    return this.#marked ? this.spansByTags(messages) : this.spansByPrefixes(messages);
+    if (this.#marked) return this.spansByTags(messages);
+    return this.spansByPrefixes(messages) ?? this.spansByContents(messages);
   }
 
   spansByTags(messages: ChatMessage[]): RenderedChat {
     if (!this.#marked) throw new EngineError('chat-template', 'The chat template has no {% generation %} tags');
-    const marked = this.#render(this.#marked, messages, false);
-    let text = '';
-    const assistant: Span[] = [];
-    for (const [i, piece] of marked.split(spanStart).entries()) {
-      if (i === 0) {
-        text += piece;
-        continue;
-      }
-      const [inside, ...after] = piece.split(spanEnd);
-      assistant.push({ start: text.length, end: text.length + inside!.length });
-      text += inside! + after.join('');
-    }
-    if (text !== this.render(messages)) {
-      throw new EngineError('chat-template', 'The generation tags of the chat template change what it writes', {
-        remedy: 'Use {% generation %} tags that stand on the same lines as what they enclose.',
-      });
-    }
-    return { text, assistant };
+    const found = cutMarks(this.#render(this.#marked, messages, false));
+    if (found.text === this.render(messages)) return found;
+    throw new EngineError('chat-template', 'The generation tags of the chat template change what it writes', {
+      remedy: 'Use {% generation %} tags that stand on the same lines as what they enclose.',
+    });
   }
 
-  /** Turn i runs from where the conversation before it (with the generation prompt) ends to where it itself ends. */
-  spansByPrefixes(messages: ChatMessage[]): RenderedChat {
+  /**
+   * Turn i runs from where the conversation before it (with the generation prompt) ends to where it itself ends. Null
+   * when these are not beginnings of the whole.
+   */
+  spansByPrefixes(messages: ChatMessage[]): RenderedChat | null {
     const text = this.render(messages);
     const assistant: Span[] = [];
     for (const [i, { role }] of messages.entries()) {
       if (role !== 'assistant') continue;
       const before = this.render(messages.slice(0, i), true);
       const upTo = this.render(messages.slice(0, i + 1));
-      if (!text.startsWith(before) || !text.startsWith(upTo)) {
-        throw new EngineError(
-          'chat-template',
-          `The chat template writes turn ${i + 1} differently once later turns follow, so the assistant's part cannot be found`,
-          { remedy: 'Mark it in the template with {% generation %} … {% endgeneration %}, or split the conversation.' },
-        );
-      }
+      if (!text.startsWith(before) || !text.startsWith(upTo)) return null;
       assistant.push({ start: before.length, end: upTo.length });
     }
     return { text, assistant };
+  }
+
+  /** Marks the assistant's contents before rendering; the end token right behind one belongs to it. */
+  spansByContents(messages: ChatMessage[]): RenderedChat {
+    const marked = messages.map(({ role, content }) => {
+      return { role, content: role === 'assistant' ? spanStart + content + spanEnd : content };
+    });
+    const { text, assistant } = cutMarks(this.#render(this.#template, marked, false));
+    const answers = messages.filter(({ role }) => role === 'assistant').length;
+    if (text !== this.render(messages) || assistant.length !== answers) {
+      throw new EngineError(
+        'chat-template',
+        "The chat template rewrites the assistant's turns, so they cannot be found",
+        {
+          remedy: 'Mark them in the template with {% generation %} … {% endgeneration %}, or split the conversation.',
+        },
+      );
+    }
+    const endToken = String(this.#specials.eos_token ?? '');
+    const extended = assistant.map(({ start, end }) => {
+      return { start, end: text.startsWith(endToken, end) ? end + endToken.length : end };
+    });
+    return { text, assistant: extended };
   }
 
   #render(template: Template, messages: ChatMessage[], addGenerationPrompt: boolean): string {
@@ -108,9 +117,28 @@ export class ChatTemplate {
   }
 }
 
+function cutMarks(marked: string): RenderedChat {
+  let text = '';
+  const assistant: Span[] = [];
+  for (const [i, piece] of marked.split(spanStart).entries()) {
+    const [inside, ...after] = i === 0 ? ['', piece] : piece.split(spanEnd);
+    if (i > 0) assistant.push({ start: text.length, end: text.length + inside!.length });
+    text += inside! + after.join('');
+  }
+  return { text, assistant };
+}
+
+/** Some templates write today's date. A run must not depend on the day: they get the one Llama 3 falls back to. */
+const fixedDate = 'holdfast_fixed_date';
+const dateParts: Record<string, string> = {
+  ...{ '%d': '26', '%m': '07', '%b': 'Jul', '%B': 'July', '%Y': '2024', '%y': '24', '%A': 'Friday', '%a': 'Fri' },
+  ...{ '%H': '00', '%M': '00', '%S': '00' },
+};
+const formatFixedDate = (format: string): string => format.replace(/%[a-zA-Z]/g, part => dateParts[part] ?? '');
+
 function parse(text: string): Template {
   try {
-    return new Template(text);
+    return new Template(`{% set strftime_now = ${fixedDate} %}{{ '' }}${text}`);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new EngineError('chat-template', `The tokenizer's chat template cannot be read: ${why}`, { cause });

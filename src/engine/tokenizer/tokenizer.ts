@@ -73,7 +73,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     addsBos,
     addsEos,
     stopIds: new Set([...(eosId === null ? [] : [eosId]), ...idList(files.generation.eos_token_id)]),
-    size: 1 + Math.max(-1, ...hub.get_vocab(true).values()),
+    size: 1 + highestId(hub),
     template: files.templateText === null ? null : new ChatTemplate(files.templateText, specialTexts(files.config)),
     fingerprint: fingerprint(files, addsBos, addsEos),
   };
@@ -163,6 +163,13 @@ function encodeText(hub: HubTokenizer, text: string, file: string): number[] {
     );
   }
   return ids;
+}
+
+/** A loop, because a vocabulary has too many entries for arguments of one call. */
+function highestId(hub: HubTokenizer): number {
+  let highest = -1;
+  for (const id of hub.get_vocab(true).values()) highest = Math.max(highest, id);
+  return highest;
 }
 
 function specialTexts(config: Record<string, unknown>): Record<string, string> {

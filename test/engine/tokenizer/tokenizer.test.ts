@@ -54,6 +54,16 @@ test('a tokenizer with more tokens than the model, or far fewer, is refused', as
   assert.throws(() => checkVocabulary(tokenizer, 32_000, fixture), { code: 'tokenizer-mismatch' });
 });
 
+test('a vocabulary of published size loads', async () => {
+  const folder = await changedConfig({});
+  const tokenizer = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as {
+    model: { vocab: Record<string, number> };
+  };
+  for (let id = 320; id < 200_000; id++) tokenizer.model.vocab[`filler ${id}`] = id;
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  assert.equal((await loadTokenizer(folder)).size, 200_000);
+});
+
 const conversations = [
   [
     { role: 'user', content: 'hi' },
@@ -100,11 +110,36 @@ test('assistant spans by generation tags equal those by prefix rendering', async
   }
 });
 
-test('a template that rewrites earlier turns is refused with a way out, and one that raises says why', () => {
+/** As Qwen 3: the last answer gets an empty thought, earlier ones do not. */
+const thinking = `{%- for message in messages %}
+{{- '<|im_start|>' + message.role + '\\n' }}
+{%- if message.role == 'assistant' and loop.last %}{{- '<think>\\n\\n</think>\\n\\n' }}{% endif %}
+{{- message.content + '<|im_end|>\\n' }}
+{%- endfor %}`;
+
+test('a template that writes earlier turns differently has its answers found by their contents, with the end token', () => {
+  const template = new ChatTemplate(thinking, { eos_token: '<|im_end|>' });
+  const [user, assistant] = conversations[0]!;
+  const messages = [user!, assistant!, user!, { role: 'assistant', content: 'again' }];
+  assert.equal(template.spansByPrefixes(messages), null);
+  const { text, assistant: spans } = template.renderWithSpans(messages);
+  assert.equal(text, template.render(messages));
+  assert.deepEqual(
+    spans.map(({ start, end }) => text.slice(start, end)),
+    ['hello you<|im_end|>', 'again<|im_end|>'],
+  );
+});
+
+test('today is always the same day in a template, so a run does not depend on when it starts', () => {
+  const dated = new ChatTemplate("{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}");
+  assert.equal(dated.render([{ role: 'user', content: 'hi' }]), '26 Jul 2024 hi');
+});
+
+test('a template that rewrites the answers is refused with a way out, and one that raises says why', () => {
+  const [user, assistant] = conversations[0]!;
   const forgetful = new ChatTemplate(
     "{% for message in messages %}{% if loop.last or message.role == 'user' %}{{ message.content }}{% endif %};{% endfor %}",
   );
-  const [user, assistant] = conversations[0]!;
   assert.throws(() => forgetful.renderWithSpans([user!, assistant!, user!, assistant!]), { code: 'chat-template' });
 
   const strict = new ChatTemplate("{{ raise_exception('system first') }}");
