@@ -145,6 +145,7 @@ const kernels: Record<string, Kernel> = {
     });
     return [sums];
   },
+  sumSquares: ([x]) => [Float64Array.of(x!.values.reduce((total, v) => total + v * v, 0))],
   matmul: ([a, b], { attributes, outputs }) => [
     filled(outputs[0]!.shape, index => {
       const [m, n] = [index.at(-2)!, index.at(-1)!];
@@ -177,6 +178,20 @@ const kernels: Record<string, Kernel> = {
       perRow(x!, row => row.map((v, i) => v * r(row) * weight!.values[i]!)),
       perRow(x!, row => Float64Array.of(r(row))),
     ];
+  },
+  adamw: (inputs, { attributes }) => {
+    const [weight, gradient, first, second] = inputs.map(({ values }) => values) as [Values, Values, Values, Values];
+    const [clip, stepSize, epsilon, keep] = inputs.slice(4).map(({ values }) => values[0]!) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const [beta1, beta2] = [attributes.beta1 as number, attributes.beta2 as number];
+    const nextFirst = first.map((m, i) => beta1 * m + (1 - beta1) * clip * gradient[i]!);
+    const nextSecond = second.map((v, i) => beta2 * v + (1 - beta2) * (clip * gradient[i]!) ** 2);
+    const next = weight.map((w, i) => keep * w - (stepSize * nextFirst[i]!) / (Math.sqrt(nextSecond[i]!) + epsilon));
+    return [next, nextFirst, nextSecond];
   },
   rotate: ([x, positions, cos, sin], { attributes }) => {
     const [, length, width] = x!.shape as [number, number, number];

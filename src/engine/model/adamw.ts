@@ -1,11 +1,12 @@
 /**
- * AdamW with decoupled decay (Loshchilov & Hutter 2019) behind global-norm clipping, as graph nodes. Scalars that
- * depend on the step are inputs, made here on the host in f64.
+ * AdamW with decoupled decay behind global-norm clipping, as graph nodes. Scalars that depend on the step are inputs,
+ * made here on the host in f64.
  */
 import type { ResolvedRecipe } from '../../recipe/schema.ts';
 import type { Graph, Tensor } from '../graph/graph.ts';
-import { add, div, minimum, mul, scale, sqrt, sub } from '../graph/operators/elementwise.ts';
-import { sumAll } from '../graph/operators/reduce.ts';
+import { adamw } from '../graph/operators/adamw.ts';
+import { add, div, minimum, sqrt } from '../graph/operators/elementwise.ts';
+import { sumSquares } from '../graph/operators/reduce.ts';
 import type { ScalarValues } from '../runtime/runtime.ts';
 import { isNorm } from './parameters.ts';
 
@@ -28,32 +29,38 @@ const normEpsilon = 1e-6;
 
 /** Adds clipping and the update of every trained tensor to the graph; returns the norm before clipping. */
 export function addAdamW(graph: Graph, trained: readonly Trained[], settings: AdamSettings): Tensor {
-  const { adam_beta1: beta1, adam_beta2: beta2, max_grad_norm: maxNorm } = settings;
   const stepSize = graph.input('stepSize', 'scalar', []);
   const epsilon = graph.input('epsilon', 'scalar', []);
   const keep = graph.input('keep', 'scalar', []);
 
   const norm = globalNorm(trained.map(({ gradient }) => gradient));
-  const clip = minimum(graph.scalar(1), div(graph.scalar(maxNorm), add(norm, graph.scalar(normEpsilon))));
-  const firstShare = scale(clip, 1 - beta1);
-  const secondShare = scale(mul(clip, clip), 1 - beta2);
-
+  const clip = minimum(
+    graph.scalar(1),
+    div(graph.scalar(settings.max_grad_norm), add(norm, graph.scalar(normEpsilon))),
+  );
   for (const { name, weight, gradient } of trained) {
-    const first = graph.input(firstMoment(name), 'state', weight.shape);
-    const second = graph.input(secondMoment(name), 'state', weight.shape);
-    const nextFirst = add(scale(first, beta1), mul(gradient, firstShare));
-    const nextSecond = add(scale(second, beta2), mul(mul(gradient, gradient), secondShare));
-    const change = mul(div(nextFirst, add(sqrt(nextSecond), epsilon)), stepSize);
-    const decayed = settings.weight_decay > 0 && !isNorm(name) ? mul(weight, keep) : weight;
-    graph.update(name, sub(decayed, change));
-    graph.update(firstMoment(name), nextFirst);
-    graph.update(secondMoment(name), nextSecond);
+    const next = adamw(
+      {
+        weight,
+        gradient,
+        first: graph.input(firstMoment(name), 'state', weight.shape),
+        second: graph.input(secondMoment(name), 'state', weight.shape),
+        clip,
+        stepSize,
+        epsilon,
+        keep: settings.weight_decay > 0 && !isNorm(name) ? keep : graph.scalar(1),
+      },
+      { beta1: settings.adam_beta1, beta2: settings.adam_beta2 },
+    );
+    graph.update(name, next.weight);
+    graph.update(firstMoment(name), next.first);
+    graph.update(secondMoment(name), next.second);
   }
   return norm;
 }
 
 export function globalNorm(gradients: readonly Tensor[]): Tensor {
-  return sqrt(gradients.map(gradient => sumAll(mul(gradient, gradient))).reduce(add));
+  return sqrt(gradients.map(sumSquares).reduce(add));
 }
 
 /**

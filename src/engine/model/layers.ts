@@ -16,13 +16,14 @@ export function swiGlu(gate: Tensor, up: Tensor): Tensor {
   return graph.composite([gate, up], () => {
     const gateSigmoid = sigmoid(gate);
     const silu = mul(gate, gateSigmoid);
+    const y = mul(silu, up);
     return {
-      outputs: [mul(silu, up)],
-      gradient: ({ gradients: [dy], wants }) => {
-        // silu' = s + silu − silu·s
-        const slope = () => add(gateSigmoid, mul(silu, sub(graph.scalar(1), gateSigmoid)));
-        return [wants[0] ? mul(mul(dy!, up), slope()) : undefined, wants[1] ? mul(dy!, silu) : undefined];
-      },
+      outputs: [y],
+      // With s the sigmoid: silu' = s + silu·(1 − s), so up·silu' = s·(up − y) + y.
+      gradient: ({ gradients: [dy], wants }) => [
+        wants[0] ? mul(dy!, add(mul(gateSigmoid, sub(up, y)), y)) : undefined,
+        wants[1] ? mul(dy!, silu) : undefined,
+      ],
     };
   })[0]!;
 }

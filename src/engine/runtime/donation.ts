@@ -6,7 +6,7 @@ import type { Graph, Node, Tensor } from '../graph/graph.ts';
 import { liveParts } from '../graph/live.ts';
 
 /** Operators that may write over an input of the same shape: each element depends on that element alone. */
-const elementwise = new Set(['add', 'sub', 'mul', 'div', 'where', 'minimum']);
+const elementwise = new Set(['add', 'sub', 'mul', 'div', 'where', 'minimum', 'adamw']);
 
 export function donatedState(graph: Graph): Set<string> {
   const { nodes } = liveParts(graph);

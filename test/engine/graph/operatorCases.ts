@@ -8,7 +8,7 @@ import * as elementwise from '../../../src/engine/graph/operators/elementwise.ts
 import { lossHead } from '../../../src/engine/graph/operators/lossHead.ts';
 import { matmul } from '../../../src/engine/graph/operators/matmul.ts';
 import { rmsNorm, softmax } from '../../../src/engine/graph/operators/normalize.ts';
-import { sum, sumAll } from '../../../src/engine/graph/operators/reduce.ts';
+import { sum, sumAll, sumSquares } from '../../../src/engine/graph/operators/reduce.ts';
 import { rotate } from '../../../src/engine/graph/operators/rotate.ts';
 import { addRows, gatherRows } from '../../../src/engine/graph/operators/rows.ts';
 import { broadcastTo, concat, reshape, slice, transpose } from '../../../src/engine/graph/operators/shape.ts';
@@ -99,6 +99,7 @@ export const operatorCases: OperatorCase[] = [
   },
   { name: 'sum over one axis', inputs: [[2, 3, 2]], build: ([a]) => sum(a!, [1]) },
   { name: 'sum over two axes', inputs: [[2, 3, 2]], build: ([a]) => sum(a!, [0, -1]) },
+  { name: 'sumSquares', inputs: [[2, 3]], build: ([a]) => sumSquares(a!) },
   { name: 'sumAll', inputs: [[2, 3, 2]], build: ([a]) => sumAll(a!) },
   { name: 'reshape', inputs: [[2, 6]], build: ([a]) => reshape(a!, [3, 4]) },
   { name: 'transpose', inputs: [[2, 3, 4]], build: ([a]) => transpose(a!, [1, 2, 0]) },

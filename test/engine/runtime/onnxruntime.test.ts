@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Graph } from '../../../src/engine/graph/graph.ts';
 import { interpret } from '../../../src/engine/graph/interpreter.ts';
+import { adamw } from '../../../src/engine/graph/operators/adamw.ts';
 import { add, mul, neg, scale } from '../../../src/engine/graph/operators/elementwise.ts';
 import { matmul } from '../../../src/engine/graph/operators/matmul.ts';
 import { donatedState } from '../../../src/engine/runtime/donation.ts';
 import { openOnnxRuntime } from '../../../src/engine/runtime/onnxruntime/openOnnxRuntime.ts';
 import type { DeviceTensor, Runtime } from '../../../src/engine/runtime/runtime.ts';
-import { graphOf, operatorCases } from '../graph/operatorCases.ts';
+import { graphOf, operatorCases, values } from '../graph/operatorCases.ts';
 
 const opened = await openOnnxRuntime({ threads: 1 });
 assert.ok(opened.available);
@@ -30,6 +31,48 @@ for (const operatorCase of operatorCases) {
     }
     await program.close();
   });
+}
+
+function adamwGraph(elements: number, isReadAgain: boolean) {
+  const graph = new Graph();
+  const state = (name: string) => graph.input(name, 'state', [elements / 4, 4]);
+  const scalar = (name: string) => graph.input(name, 'scalar', []);
+  const [clip, stepSize, epsilon, keep] = [scalar('clip'), scalar('stepSize'), scalar('epsilon'), scalar('keep')];
+  const slots = {
+    weight: state('weight'),
+    gradient: state('gradient'),
+    first: state('first'),
+    second: state('second'),
+  };
+  const next = adamw({ ...slots, clip, stepSize, epsilon, keep }, { beta1: 0.9, beta2: 0.99 });
+  for (const [name, tensor] of Object.entries(next)) graph.update(name, isReadAgain ? scale(tensor, 0.5) : tensor);
+  return graph;
+}
+
+for (const elements of [12, 2 * 2 ** 15, 3 * 20_000]) {
+  for (const isReadAgain of [false, true]) {
+    test(`adamw on ${elements} elements${isReadAgain ? ', read again,' : ''} agrees with the interpreter, in place`, async () => {
+      const graph = adamwGraph(elements, isReadAgain);
+      const scalars = { clip: 0.5, stepSize: 0.1, epsilon: 1e-3, keep: 0.9 };
+      const names = ['weight', 'gradient', 'first', 'second'];
+      const start = names.map((_, i) => values([elements], i, i === 3));
+      const inputs = Object.fromEntries(names.map((name, i) => [name, start[i]!]));
+      const wrapped = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, [value]]));
+      const expected = interpret(graph, { ...inputs, ...wrapped }).updates;
+      const shape = [elements / 4, 4];
+      const tensors = Object.fromEntries(
+        names.map(name => [name, runtime.upload(Float32Array.from(inputs[name]!), shape)]),
+      );
+      const program = await runtime.compile(graph);
+      await program.run(name => tensors[name]!, {}, scalars);
+      for (const [name, expectedValues] of expected) {
+        const ours = await runtime.read(tensors[name]!);
+        const apart = ours.reduce((most, x, i) => Math.max(most, Math.abs(x - expectedValues[i]!)), 0);
+        assert.ok(apart < 1e-6, `${name} is ${apart} apart`);
+      }
+      await program.close();
+    });
+  }
 }
 
 /** w ← w − rate · (x·w), with the norm of the product read out. */

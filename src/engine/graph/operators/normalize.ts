@@ -5,7 +5,7 @@ import { expectType } from './broadcast.ts';
 import { mul, sub } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { sum } from './reduce.ts';
-import { broadcastTo, reshape } from './shape.ts';
+import { reshape } from './shape.ts';
 
 const softmaxOperator: Operator = {
   name: 'softmax',
@@ -33,20 +33,17 @@ const rmsNormOperator: Operator = {
       { shape: [...x!.shape.slice(0, -1), 1], dtype: 'f32' },
     ];
   },
-  // With n = x·r, g = dy∘w: dx = r ∘ (g − n · mean(g∘n)), dw = Σ dy∘n over all rows.
+  // With t = dy∘x: dx = r·(dy∘w) − x · r³·mean(t∘w), dw = Σ over rows of r·t.
   gradient: ({ inputs: [x, weight], outputs: [, r], gradients: [dy], wants }) => {
     const width = x!.shape.at(-1)!;
     const rows = size(x!.shape) / width;
-    const n = mul(x!, r!);
-    const dyn = reshape(mul(dy!, n), [rows, width]);
+    const t = reshape(mul(dy!, x!), [rows, width]);
     const dx = () => {
-      const mean = matmul(dyn, reshape(weight!, [width, 1]), { scale: 1 / width });
-      return mul(r!, sub(mul(dy!, weight!), mul(n, reshape(mean, r!.shape))));
+      const mean = matmul(t, reshape(weight!, [width, 1]), { scale: 1 / width });
+      const pull = mul(reshape(mean, r!.shape), mul(r!, mul(r!, r!)));
+      return sub(mul(r!, mul(dy!, weight!)), mul(x!, pull));
     };
-    const dw = () => {
-      const ones = broadcastTo(x!.graph.scalar(1), [1, rows]);
-      return reshape(matmul(ones, dyn), weight!.shape);
-    };
+    const dw = () => reshape(matmul(reshape(r!, [1, rows]), t), weight!.shape);
     return [wants[0] ? dx() : undefined, wants[1] ? dw() : undefined];
   },
   flops: (_, [y]) => 4 * size(y!.shape),

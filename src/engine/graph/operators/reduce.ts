@@ -1,6 +1,7 @@
 /** Sums over axes. */
 import { type Operator, type Shape, size, type Tensor } from '../graph.ts';
 import { expectType, normalAxis } from './broadcast.ts';
+import { mul, scale } from './elementwise.ts';
 import { broadcastTo, reshape } from './shape.ts';
 
 const sumOperator: Operator = {
@@ -25,6 +26,18 @@ export function sumAll(x: Tensor): Tensor {
   if (x.shape.length === 0) return x;
   return reshape(sum(x, [...x.shape.keys()]), []);
 }
+
+const sumSquaresOperator: Operator = {
+  name: 'sumSquares',
+  type: ([x]) => {
+    expectType('sumSquares', x, 'f32');
+    return [{ shape: [], dtype: 'f32' }];
+  },
+  gradient: ({ inputs: [x], gradients: [dy] }) => [mul(scale(x!, 2), dy!)],
+  flops: ([x]) => 2 * size(x!.shape),
+};
+/** Σ x², a scalar. */
+export const sumSquares = (x: Tensor): Tensor => x.graph.apply(sumSquaresOperator, [x])[0]!;
 
 /** Undoes broadcasting: sums x down to `shape`. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

@@ -2,8 +2,9 @@
  * How each graph operator becomes ONNX nodes. Uses onnxruntime's fused operators where they save a pass over memory.
  */
 import { EngineError } from '../../engineError.ts';
-import type { Attributes, Node, Tensor } from '../../graph/graph.ts';
+import { type Attributes, type Node, type Shape, size, type Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
+import { type Betas, blocksOf, lowerAdamw } from './lowerAdamw.ts';
 import { lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
 
@@ -14,6 +15,8 @@ export interface LoweringArguments {
   inputs: readonly string[];
   outputs: readonly string[];
   attributes: Attributes;
+  /** The name under which to produce output `place` in another shape of the same elements. */
+  inShape: (place: number, shape: Shape) => string;
 }
 type Rule = (args: LoweringArguments) => void;
 
@@ -49,6 +52,7 @@ const rules: Record<string, Rule> = {
       outputs,
     });
   },
+  sumSquares: named('ReduceSumSquare', { keepdims: 0 }),
   reshape: ({ onnx, inputs, outputs, attributes }) => {
     onnx.node('Reshape', [inputs[0]!, onnx.integers(numbers(attributes.shape))], { outputs });
   },
@@ -90,6 +94,11 @@ const rules: Record<string, Rule> = {
     const wide = onnx.node('Cast', [positions!], { attributes: { to: elementTypes.int64 } });
     const angleSin = attributes.backwards ? onnx.node('Neg', [sin!]) : sin!;
     onnx.node('RotaryEmbedding', [x!, wide, cos!, angleSin], { domain: microsoft, outputs });
+  },
+  adamw: ({ onnx, node, inputs, attributes, inShape }) => {
+    const shape = blocksOf(size(node.outputs[0]!.shape));
+    const outputs = node.outputs.map((_, place) => inShape(place, shape));
+    lowerAdamw(onnx, inputs, outputs, shape, attributes as unknown as Betas);
   },
   lossHead: args => lossHeadRule(args),
 };
@@ -138,8 +147,20 @@ function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArgum
   }
 }
 
-export function lowerNode(onnx: OnnxGraph, node: Node, nameOf: (tensor: Tensor) => string): void {
+export interface Names {
+  nameOf: (tensor: Tensor) => string;
+  inShape: (tensor: Tensor, shape: Shape) => string;
+}
+
+export function lowerNode(onnx: OnnxGraph, node: Node, { nameOf, inShape }: Names): void {
   const rule = rules[node.operator.name];
   if (!rule) throw new EngineError('runtime', `onnxruntime has no rule for the operator ${node.operator.name}`);
-  rule({ onnx, node, inputs: node.inputs.map(nameOf), outputs: node.outputs.map(nameOf), attributes: node.attributes });
+  rule({
+    onnx,
+    node,
+    inputs: node.inputs.map(nameOf),
+    outputs: node.outputs.map(nameOf),
+    attributes: node.attributes,
+    inShape: (place, shape) => inShape(node.outputs[place]!, shape),
+  });
 }

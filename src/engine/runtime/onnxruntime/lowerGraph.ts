@@ -1,6 +1,6 @@
 /** A whole graph as an ONNX model: names for its inputs and results, its live nodes in order. */
 import { EngineError } from '../../engineError.ts';
-import type { DType, Graph, Tensor } from '../../graph/graph.ts';
+import type { DType, Graph, Shape, Tensor } from '../../graph/graph.ts';
 import { liveParts } from '../../graph/live.ts';
 import { lowerNode } from './lower.ts';
 import { type ElementType, OnnxGraph, writeOnnxModel } from './onnxModel.ts';
@@ -15,6 +15,8 @@ export interface LoweredGraph {
   nodeCount: number;
   /** Inputs that the results depend on: only these are in the model. */
   usedInputs: ReadonlySet<string>;
+  /** Results that the model gives in another shape of the same elements, by their name in the model. */
+  resultShapes: ReadonlyMap<string, Shape>;
 }
 
 export function lowerGraph(graph: Graph): LoweredGraph {
@@ -51,11 +53,28 @@ export function lowerGraph(graph: Graph): LoweredGraph {
     names.set(tensor, fresh);
     return fresh;
   };
-  for (const node of nodes) lowerNode(onnx, node, nameOf);
+  const resultShapes = new Map<string, Shape>();
+  const isRead = new Set([...nodes.flatMap(node => node.inputs), ...copied.map(({ tensor }) => tensor)]);
+  const isResult = new Set(results.map(({ tensor }) => tensor));
+  for (const node of nodes) {
+    const reshapes: (() => void)[] = [];
+    const inShape = (tensor: Tensor, shape: Shape): string => {
+      const name = nameOf(tensor);
+      if (isResult.has(tensor) && !isRead.has(tensor)) {
+        resultShapes.set(name, shape);
+        return name;
+      }
+      const shaped = onnx.newName();
+      if (name) reshapes.push(() => onnx.node('Reshape', [shaped, onnx.integers(tensor.shape)], { outputs: [name] }));
+      return shaped;
+    };
+    lowerNode(onnx, node, { nameOf, inShape });
+    for (const reshape of reshapes) reshape();
+  }
   for (const { name, tensor } of copied) onnx.node('Identity', [nameOf(tensor)], { outputs: [name] });
   for (const { name, tensor } of results) {
     if (tensor.dtype === 'bool') throw new EngineError('runtime', `${name}: truth values cannot be a result`);
-    onnx.output(name, elementType[tensor.dtype], tensor.shape);
+    onnx.output(name, elementType[tensor.dtype], resultShapes.get(name) ?? tensor.shape);
   }
-  return { model: writeOnnxModel(onnx), nodeCount: onnx.nodeCount, usedInputs };
+  return { model: writeOnnxModel(onnx), nodeCount: onnx.nodeCount, usedInputs, resultShapes };
 }

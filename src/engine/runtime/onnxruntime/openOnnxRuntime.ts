@@ -5,7 +5,7 @@ import { estimateCost } from '../../graph/cost.ts';
 import { type Graph, type Input, type Shape, size } from '../../graph/graph.ts';
 import { donatedState } from '../donation.ts';
 import type { BatchValues, DeviceTensor, OpenedRuntime, Program, Runtime, ScalarValues } from '../runtime.ts';
-import { lowerGraph, outputName, updateName } from './lowerGraph.ts';
+import { type LoweredGraph, lowerGraph, outputName, updateName } from './lowerGraph.ts';
 
 export interface OnnxRuntimeOptions {
   /** Threads within an operator. Default: as many as onnxruntime finds cores. */
@@ -33,6 +33,11 @@ class CpuTensor implements DeviceTensor {
     this.shape = value.dims;
     this.value = value;
   }
+
+  /** Takes over the elements of `value`, which may come in another shape. */
+  replace(ort: typeof Ort, value: Ort.Tensor): void {
+    this.value = new ort.Tensor('float32', value.data as Float32Array, this.shape);
+  }
 }
 
 class OnnxRuntime implements Runtime {
@@ -51,13 +56,13 @@ class OnnxRuntime implements Runtime {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const { model, usedInputs } = lowerGraph(graph);
-    const session = await this.#ort.InferenceSession.create(model, {
+    const lowered = lowerGraph(graph);
+    const session = await this.#ort.InferenceSession.create(lowered.model, {
       executionProviders: [this.provider],
       intraOpNumThreads: this.#threads,
       logSeverityLevel: 3,
     });
-    return new OnnxProgram(this.#ort, session, graph, usedInputs);
+    return new OnnxProgram(this.#ort, session, graph, lowered);
   }
 
   upload(values: Float32Array, shape: Shape): DeviceTensor {
@@ -96,15 +101,17 @@ class OnnxProgram implements Program {
   readonly #outputs: readonly string[];
   readonly #updates: readonly string[];
   readonly #donated: ReadonlySet<string>;
+  readonly #resultShapes: ReadonlyMap<string, Shape>;
 
-  constructor(ort: typeof Ort, session: Ort.InferenceSession, graph: Graph, usedInputs: ReadonlySet<string>) {
+  constructor(ort: typeof Ort, session: Ort.InferenceSession, graph: Graph, lowered: LoweredGraph) {
     this.#ort = ort;
     this.#session = session;
     this.cost = estimateCost(graph);
-    this.#inputs = graph.inputs.filter(input => usedInputs.has(input.name));
+    this.#inputs = graph.inputs.filter(input => lowered.usedInputs.has(input.name));
     this.#outputs = [...graph.outputs.keys()];
     this.#updates = [...graph.updates.keys()];
     this.#donated = donatedState(graph);
+    this.#resultShapes = lowered.resultShapes;
   }
 
   async run(state: (name: string) => DeviceTensor, batch: BatchValues, scalars: ScalarValues) {
@@ -115,14 +122,20 @@ class OnnxProgram implements Program {
     }
     const fetches: Record<string, Ort.Tensor | null> = {};
     for (const name of this.#outputs) fetches[outputName(name)] = null;
-    for (const name of this.#updates) {
-      fetches[updateName(name)] = this.#donated.has(name) ? onnxValue(state(name)) : null;
-    }
+    for (const name of this.#updates) fetches[updateName(name)] = this.#target(name, state);
     const results = await this.#session.run(feeds, fetches);
     for (const name of this.#updates) {
-      if (!this.#donated.has(name)) (state(name) as CpuTensor).value = results[updateName(name)] as Ort.Tensor;
+      if (!this.#donated.has(name)) (state(name) as CpuTensor).replace(this.#ort, results[updateName(name)]!);
     }
     return Object.fromEntries(this.#outputs.map(name => [name, results[outputName(name)]!.data as Float32Array]));
+  }
+
+  /** Where the new value is written: over the old one, or into memory that onnxruntime takes. */
+  #target(name: string, state: (name: string) => DeviceTensor): Ort.Tensor | null {
+    if (!this.#donated.has(name)) return null;
+    const value = onnxValue(state(name));
+    const shape = this.#resultShapes.get(updateName(name));
+    return shape ? new this.#ort.Tensor('float32', value.data as Float32Array, shape) : value;
   }
 
   #hostValue({ name, kind, tensor }: Input, batch: BatchValues, scalars: ScalarValues): Ort.Tensor {
