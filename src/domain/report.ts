@@ -233,6 +233,8 @@ const cell = (text: string): string => inline(text).replaceAll('|', '\\|');
 function inline(text: string): string {
   return text
     .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]<>#]/g, char => (char === '<' ? '&lt;' : char === '>' ? '&gt;' : `\\${char}`))
-    .trim();
+    .trim()
+    .replace(/[\\`*]|\](?=[([:])|(?<!\w)_|_(?!\w)|^[#>+-]+(?=\s)/g, '\\$&')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;');
 }

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { accuracy, evaluated, FakeJournal, finished, prepared, setScore } from './runs.ts';
+
+const budget = { nats: 0.05 };
+const general = (value: number, verdict: 'kept' | 'forgot' | 'cannot tell') => setScore(value, { budget, verdict });
+
+test('a journal folds into the result that the command line prints', () => {
+  const journal = new FakeJournal()
+    .say(prepared())
+    .say({ type: 'checked', ok: true, checks: { labels: { status: 'ok' }, penalty: { status: 'skipped' } } })
+    .steps(1, 50)
+    .say(evaluated(25, 1, { general: general(0.2, 'forgot') }))
+    .steps(51, 100)
+    .say(
+      evaluated(
+        100,
+        1.7,
+        {
+          general: general(0.03, 'kept'),
+          sums: setScore(0.2, { kind: 'choice', accuracy: accuracy(8), budget: { points: 2 }, verdict: 'forgot' }),
+        },
+        true,
+      ),
+    )
+    .say(finished(100));
+  const result = journal.state.result('finished');
+  assert.equal(result.steps, 100);
+  assert.equal(result.seconds, 40);
+  assert.equal(result.tokens, 10_000);
+  assert.equal(result.peakMemoryBytes, 300 * 2 ** 20);
+  assert.equal(result.tokensPerSecond, 1000);
+  assert.deepEqual(result.loss, { first: 3, last: 0.03 });
+  assert.equal(result.learning.eval?.value, 1.7);
+  assert.equal('base' in result.learning.eval!, false);
+  assert.equal(result.forgetting.general?.verdict, 'kept');
+  assert.equal(result.forgetting.sums?.accuracy?.drop, 8);
+  assert.equal(result.verdict, 'forgot');
+  assert.deepEqual(result.kl, { train: 0.2, general: 0.1, direction: 'KL(base || tuned)' });
+  assert.deepEqual(result.stepZero, { ok: true, checks: { labels: 'ok', penalty: 'skipped' } });
+  assert.equal(result.comparison, 'c1');
+  assert.deepEqual(result.warnings, []);
+  assert.equal(result.error, undefined);
+});
+
+test('the view of a live run tells the step, the phase and the time left', () => {
+  const journal = new FakeJournal().say(prepared()).say({ type: 'progress', phase: 'base scores', fraction: 0.305 });
+  assert.equal(journal.view().statusText, 'running, base scores 30 %');
+  assert.equal(journal.view().secondsLeft, null);
+  journal.steps(1, 20);
+  const view = journal.view();
+  assert.equal(view.statusText, 'running, step 20 of 100');
+  assert.equal(view.progress, null);
+  // Ten steps a second, eighty to go.
+  assert.ok(Math.abs(view.secondsLeft! - 8) < 1e-9);
+  assert.equal(journal.view('finished').secondsLeft, null);
+});
+
+test('time left counts the evaluations between the steps', () => {
+  const journal = new FakeJournal().say(prepared()).steps(1, 10);
+  journal.t += 10_000;
+  journal.steps(11, 20);
+  assert.ok(journal.view().secondsLeft! > 40);
+});
+
+test('evaluations become series of forgetting, KL and held-out loss, declared in the catalogue', () => {
+  const journal = new FakeJournal()
+    .say({ type: 'series', name: 'loss', unit: 'nats/token', lane: 'loss' })
+    .steps(1, 2)
+    .say(evaluated(2, 1, { general: general(0.2, 'forgot') }));
+  const { catalogue } = journal.view();
+  assert.deepEqual(
+    catalogue.find(({ name }) => name === 'forgetting.general'),
+    {
+      name: 'forgetting.general',
+      unit: 'nats/token',
+      lane: 'forgetting',
+    },
+  );
+  assert.equal(catalogue.find(({ name }) => name === 'kl.train')?.lane, 'kl');
+  assert.equal(catalogue.filter(({ name }) => name === 'loss').length, 1);
+  assert.equal(journal.state.series.get('forgetting.general')?.last, 0.2);
+  assert.equal(journal.state.series.get('loss.eval')?.last, 2);
+});
+
+test('the final evaluation replaces the one of the same step: all items, weights as saved', () => {
+  const journal = new FakeJournal()
+    .say(evaluated(50, 1, { general: general(0.2, 'forgot') }))
+    .say(evaluated(50, 1, { general: general(0.03, 'kept') }, true));
+  assert.equal(journal.view().evaluations.length, 1);
+  assert.equal(journal.state.series.get('forgetting.general')?.last, 0.03);
+  assert.equal(journal.view().verdict.overall, 'kept');
+});
+
+test('a verdict during the run says that it is one of a subset, at the end that one seed claims nothing', () => {
+  const journal = new FakeJournal().say(
+    evaluated(5, 1, { general: setScore(0.2, { budget, items: 32, verdict: 'cannot tell' }) }),
+  );
+  assert.match(journal.view().verdict.note, /at most 32 items/);
+  assert.match(journal.state.result('running').warnings[0]!, /subset/);
+  journal.say(evaluated(9, 1, { general: general(0.2, 'forgot') }, true));
+  assert.doesNotMatch(journal.view().verdict.note, /32/);
+  assert.match(journal.view().verdict.note, /One seed: no claim about the method/);
+});
+
+test('a resume hides what the older attempt did after the checkpoint, and shows where it took up', () => {
+  const journal = new FakeJournal()
+    .say(prepared())
+    .steps(1, 50)
+    .say({ type: 'checkpointed', step: 50, folder: 'a1-step-50', bytes: 9 })
+    .steps(51, 70, () => 99)
+    .say(evaluated(60, 1, { general: general(0.5, 'forgot') }))
+    .say({ type: 'exited', code: null, signal: 'SIGKILL', reason: 'killed', stderr: [] });
+  assert.equal(journal.view('failed').error?.code, 'trainer-died');
+  journal.attempt = 2;
+  journal.say({ type: 'resumed', fromStep: 50, checkpoint: 'a1-step-50' });
+  assert.equal(journal.state.step, 50);
+  assert.equal(journal.state.series.get('loss')?.lastStep, 50);
+  assert.deepEqual(journal.view().evaluations, []);
+  assert.equal(journal.view().error, null, 'the older end is past');
+  assert.deepEqual(
+    journal.view().marks.map(({ kind, step }) => [kind, step]),
+    [
+      ['checkpoint', 50],
+      ['resumed', 50],
+    ],
+  );
+  journal.steps(51, 60, () => 1);
+  assert.deepEqual(journal.state.series.get('loss')?.since(50).values, Array(10).fill(1));
+});
+
+test('records of an attempt that is over are ignored when they arrive late', () => {
+  const journal = new FakeJournal().say(prepared()).steps(1, 10);
+  const late = journal.record({ type: 'step', step: 11, metrics: { loss: 77 } });
+  journal.attempt = 2;
+  journal.say({ type: 'resumed', fromStep: 10, checkpoint: 'x' }).steps(11, 12);
+  assert.deepEqual(journal.state.apply(late), []);
+  assert.equal(journal.state.series.get('loss')?.lastStep, 12);
+});
+
+test('records that the journal lacks are counted and told', () => {
+  const journal = new FakeJournal().steps(1, 3);
+  journal.seq += 4;
+  journal.steps(4, 5);
+  assert.equal(journal.state.gaps, 4);
+  assert.match(journal.state.result('running').warnings.join(), /lacks 4 records/);
+});
+
+test('a loss that was not finite is a gap, and told', () => {
+  const journal = new FakeJournal().steps(1, 10, step => (step === 7 ? null : 2));
+  assert.deepEqual(journal.state.series.get('loss')?.since(5).values, [2, null, 2, 2, 2]);
+  assert.match(journal.state.result('finished').warnings.join(), /not finite at 1 of 10 steps/);
+  assert.equal(journal.state.result('finished').loss.last, 2);
+});
+
+test("a failed run's error is the trainer's own; without one, the last words of its process", () => {
+  const failed = new FakeJournal()
+    .steps(1, 3)
+    .say({ type: 'failed', code: 'bad-row', message: 'row 4 has no text', file: 'a.jsonl', line: 4 });
+  failed.say({ type: 'exited', code: 1, signal: null, reason: 'the trainer failed', stderr: ['Error: x'] });
+  assert.deepEqual(failed.view('failed').error, {
+    code: 'bad-row',
+    message: 'row 4 has no text',
+    file: 'a.jsonl',
+    line: 4,
+  });
+  assert.equal(failed.view('failed').statusText, 'failed at step 3: row 4 has no text');
+  const died = new FakeJournal()
+    .steps(1, 7)
+    .say({ type: 'exited', code: 137, signal: null, reason: 'exit code 137', stderr: ['out of memory', ''] });
+  assert.deepEqual(died.view('failed').error, { code: 'trainer-died', message: 'exit code 137 (out of memory)' });
+  assert.equal(new FakeJournal().view('lost').error?.code, 'run-lost');
+  assert.equal(died.view('finished').error, null);
+});
+
+test('a stopped run has a result and no error', () => {
+  const { error, result } = new FakeJournal().say(prepared()).steps(1, 30).view('stopped');
+  assert.equal(error, null);
+  assert.equal(result?.steps, 30);
+  assert.equal(result?.tokens, 3000);
+});
+
+test('a queued run has a view before its first record, and no result', () => {
+  const view = new FakeJournal().view('queued');
+  assert.deepEqual([view.statusText, view.result, view.verdict.overall, view.step], ['queued', null, null, 0]);
+  assert.equal('folder' in view, false, 'pages get ids, never paths');
+});
+
+test('a run without probe sets says that nothing watches', () => {
+  const journal = new FakeJournal().say(evaluated(5, 1, {}, true));
+  assert.match(journal.view().verdict.note, /nothing watches for forgetting/);
+  assert.equal(journal.state.result('finished').verdict, null);
+});
+
+test('apply tells which parts of the view changed', () => {
+  const journal = new FakeJournal();
+  const changes = (event: Parameters<FakeJournal['record']>[0]) => journal.state.apply(journal.record(event));
+  assert.deepEqual(changes({ type: 'alive' }), []);
+  assert.ok(changes(prepared()).includes('prepared'));
+  assert.ok(changes({ type: 'step', step: 1, metrics: { loss: 1 } }).includes('catalogue'));
+  assert.ok(!changes({ type: 'step', step: 2, metrics: { loss: 1 } }).includes('catalogue'));
+  assert.ok(changes({ type: 'stopRule', step: 2, rule: 'loss is nan' }).includes('marks'));
+});
+
+test('folding twice gives the same view: the fold is pure', () => {
+  const build = () =>
+    new FakeJournal()
+      .say(prepared())
+      .steps(1, 40)
+      .say(evaluated(40, 1, { general: general(0.1, 'forgot') }));
+  assert.deepEqual(build().view(), build().view());
+});
+
+test('samples of one prompt and step are kept once', () => {
+  const sample = { type: 'sample' as const, step: 5, index: 0, prompt: 'p', base: 'b', tuned: 't' };
+  const journal = new FakeJournal().say(sample, { ...sample, tuned: 'u' }, { ...sample, index: 1 });
+  assert.deepEqual(
+    journal.view().samples.map(({ tuned }) => tuned),
+    ['u', 't'],
+  );
+});
