@@ -88,6 +88,32 @@ test('a seeded run has the losses it always had, twice in a row to the last bit 
   assert.equal(await modelHash(second), await modelHash(first));
 });
 
+test('packing, replay, KL penalty, clipping, decay, warm-up and saving give what torch and transformers give', async () => {
+  // Computed once by torch 2.15 (AdamW, clip_grad_norm_) and transformers 5.23 (LlamaForCausalLM) from the same batches.
+  const fromTorch = {
+    loss: [5.80648, 5.643618, 5.519779, 5.290696, 5.10145, 4.992534],
+    replayLoss: [5.754932, 5.699836, 5.625913, 5.520383, 5.374088, 5.194331],
+    'penalty.kl': [0, 0.000691, 0.004135, 0.01401, 0.026204, 0.035055],
+    gradientNorm: [1.54941, 1.43823, 1.44397, 1.51234, 1.25227, 1.31467],
+    generalLossOfTheSavedFolder: 5.226999,
+  };
+  const told = await run(
+    files.start({
+      ...quick,
+      method: { replay: { data: 'replay.txt', share: 0.3 }, regularize: { weight: 0.5, on: ['task', 'replay'] } },
+      train: { packing: true, weight_decay: 0.1, max_grad_norm: 0.05, warmup_steps: 2 },
+    }),
+  );
+  const { generalLossOfTheSavedFolder, ...curves } = fromTorch;
+  for (const [name, curve] of Object.entries(curves)) {
+    for (const [i, value] of metric(told, name).entries()) {
+      assert.ok(Math.abs(value! - curve[i]!) < 1e-4, `${name} of step ${i + 1}: ${value} and ${curve[i]}`);
+    }
+  }
+  const end = of(told, 'evaluated').at(-1)!;
+  assert.ok(Math.abs(end.forgetting.general!.tuned - generalLossOfTheSavedFolder) < 1e-4);
+});
+
 test('one thread or two make no difference', async () => {
   const one = await run(files.start(withReplay));
   const two = await run(files.start(withReplay, { threads: 2 }));
