@@ -1,20 +1,13 @@
 /** The report of a comparison: Markdown with its pictures (SVG) in a folder beside it. */
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { curvesChart, planeChart } from '../domain/charts.ts';
-import { compareRuns, runLabels } from '../domain/comparison.ts';
+import { compareRuns } from '../domain/comparison.ts';
 import { markdownReport } from '../domain/report.ts';
-import type { ComparisonView, RunView } from '../protocol/panel.ts';
-import { type LoadedRun, loadRun } from '../runs/loadRun.ts';
+import { reportPictures } from '../domain/reportPictures.ts';
+import { loadRun } from '../runs/loadRun.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { fromSystem } from '../runs/runsError.ts';
 import { writeFileSafely } from '../runs/safeFile.ts';
-
-interface Picture {
-  name: string;
-  alt: string;
-  svg: string;
-}
 
 export async function writeReport(file: string, runs: RunFolder[]): Promise<void> {
   const target = resolve(file);
@@ -24,55 +17,24 @@ export async function writeReport(file: string, runs: RunFolder[]): Promise<void
     result,
   }));
   const comparison = compareRuns(views);
-  const pictures = [...planes(comparison), ...curves(loaded, views, comparison)];
+  const series = new Map(loaded.map(({ state }) => [state.identity.id, state.series]));
+  const pictures = reportPictures(comparison, (run, name) =>
+    series.get(run)?.get(name)?.buckets(undefined, undefined, columns),
+  );
   const folder = `${basename(target, extname(target))}-pictures`;
   try {
     await mkdir(join(dirname(target), folder), { recursive: true });
   } catch (error) {
     throw fromSystem(error, target, 'writing');
   }
-  for (const { name, svg } of pictures) await writeFileSafely(join(dirname(target), folder, name), svg);
+  for (const { file: name, svg } of pictures) await writeFileSafely(join(dirname(target), folder, name), svg);
   const title = `${views[0]?.name ?? 'Comparison'}: what each way kept`;
   const markdown = markdownReport(comparison, {
     title,
-    pictures: pictures.map(({ name, alt }) => ({ path: `${encodeURIComponent(folder)}/${name}`, alt })),
+    pictures: pictures.map(({ file: name, alt }) => ({ path: `${folder}/${name}`, alt })),
   });
   await writeFileSafely(target, markdown);
 }
 
-function planes({ plane, budgets, runs }: ComparisonView): Picture[] {
-  const labels = runLabels(runs);
-  const sets = [...new Set(plane.map(({ set }) => set))];
-  return sets.map(set => {
-    const points = plane.filter(point => point.set === set);
-    const svg = planeChart({
-      set,
-      unit: points[0]?.unit ?? '',
-      points: points.map(({ run, ...point }) => ({ ...point, label: labels[run] ?? run })),
-      budget: budgets[set]?.value,
-      replayed: runs.some(({ result }) => result?.forgetting[set]?.replayed),
-    });
-    return { name: `plane-${set}.svg`, alt: `Learning against forgetting of ${set}`, svg };
-  });
-}
-
-/** Loss of the task, and forgetting of each set, over steps. */
-function curves(loaded: LoadedRun[], views: RunView[], { budgets, plane }: ComparisonView): Picture[] {
-  const labels = runLabels(views);
-  const pictures: Picture[] = [];
-  const sets = [...new Set(loaded.flatMap(({ result }) => Object.keys(result.forgetting)))];
-  for (const name of ['loss', ...sets.map(set => `forgetting.${set}`)]) {
-    const set = name.startsWith('forgetting.') ? name.slice('forgetting.'.length) : null;
-    const lines = loaded.flatMap(({ state }) => {
-      const series = state.series.get(name);
-      return series ? [{ label: labels[state.identity.id] ?? '', ...series.since(0) }] : [];
-    });
-    if (lines.length === 0) continue;
-    const title = set ? `Forgetting of ${set}` : 'Loss of the task';
-    const inNats = plane.some(point => point.set === set && point.unit.startsWith('nats'));
-    const budget = set && inNats ? budgets[set]?.value : undefined;
-    const svg = curvesChart({ title, axis: 'nats/token', curves: lines, budget });
-    pictures.push({ name: `${name.replaceAll('.', '-')}.svg`, alt: `${title} over steps`, svg });
-  }
-  return pictures;
-}
+/** Of one series at most: a picture is 720 pixels wide. */
+const columns = 400;

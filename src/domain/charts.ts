@@ -1,5 +1,5 @@
 /**
- * Pictures for a report and for hovers, as self-contained SVG: the plane of learning against forgetting, and curves
+ * Pictures for a report, as self-contained SVG: the plane of learning against forgetting, and curves
  * over steps. Takes plain numbers; knows no run and no file.
  */
 import { axes, colourOf, dashOf, document, type Frame, line, linearScale, marker, n, type Scale, text } from './svg.ts';
@@ -155,19 +155,4 @@ function legend({ width, right, top }: Frame, labels: string[], sign: 'marker' |
       text(left + 24, y + 4, shown),
     ];
   });
-}
-
-/** A line of one series for a hover: no axes, first and last value are told beside it. */
-export function hoverChart(
-  { steps, values }: Pick<Curve, 'steps' | 'values'>,
-  size = { width: 320, height: 80 },
-): string {
-  const y = linearScale(
-    values.filter(value => value !== null),
-    [size.height - 4, 4],
-  );
-  const [from, to] = [steps[0] ?? 0, steps.at(-1) ?? 0];
-  const x = (step: number): number => 4 + ((step - from) / Math.max(to - from, 1)) * (size.width - 8);
-  const path = pathOf({ steps, values }, x, y);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}"><path d="${path}" fill="none" stroke="${colourOf(0)}" stroke-width="1.5"/></svg>`;
 }

@@ -1,4 +1,4 @@
-/** A series as block characters for the end of a line, and as a small picture for a hover. Knows no editor. */
+/** A series as block characters for the end of a line. Knows no editor. */
 
 const blocks = '▁▂▃▄▅▆▇█';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { curvesChart, hoverChart, planeChart } from '../../src/domain/charts.ts';
+import { curvesChart, planeChart } from '../../src/domain/charts.ts';
 import { compareRuns } from '../../src/domain/comparison.ts';
 import { markdownReport } from '../../src/domain/report.ts';
 import { reportPictures } from '../../src/domain/reportPictures.ts';
@@ -181,15 +181,6 @@ test('a gap in a series is a gap in its line', () => {
   const [, path] = /<path d="([^"]*)" fill="none"/.exec(svg)!;
   assert.equal(path!.match(/M/g)?.length, 2);
   assert.equal(path!.match(/L/g)?.length, 1);
-});
-
-test('a chart for a hover is small and needs nothing from outside', () => {
-  const steps = Array.from({ length: 300 }, (_, i) => i);
-  const svg = hoverChart({ steps, values: steps.map(step => (step === 9 ? null : Math.sin(step / 20))) });
-  assertWellFormed(svg);
-  assert.ok(svg.length < 8000, `${svg.length}`);
-  assertWellFormed(hoverChart({ steps: [], values: [] }));
-  assertWellFormed(hoverChart({ steps: [5], values: [1] }));
 });
 
 test('the ticks of an axis are round, ascend, and hold the values', () => {

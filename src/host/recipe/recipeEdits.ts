@@ -1,12 +1,6 @@
 /** Edits to the text of a recipe that keep its comments and layout. Each gives an edit; none applies it. */
 import * as vscode from 'vscode';
-
-/** A section that watches something, with a path the user can correct. */
-export const starterRetain = `retain:
-  probes:
-    general: { file: data/general.txt, budget: { nats: 0.05 } }   # held-out text of what must not be lost
-  prompts: ["Write a prompt here that the model answers well today."]
-`;
+import { starterRetain } from '../../recipe/newRecipe.ts';
 
 export function addRetain(document: vscode.TextDocument): vscode.WorkspaceEdit {
   const present = lineOfKey(document, 'retain');
