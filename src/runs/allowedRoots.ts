@@ -52,7 +52,7 @@ export function shippedModels(engineFolder: string): string | null {
 
 export function resolveModel(key: string, written: string, roots: AllowedRoots): string {
   const shipped = shippedModels(roots.engineFolder);
-  if (shipped && /^[\w.-]+$/.test(written) && isFolder(join(shipped, written)))
+  if (shipped && /^\w[\w.-]*$/.test(written) && isFolder(join(shipped, written)))
     return realpathSync(join(shipped, written));
   const local = resolve(dirname(roots.recipeFile), written);
   if (existsSync(local)) {

@@ -13,16 +13,15 @@ export const markerName = 'HOLDFAST_RUN_MARKER';
 
 /** Kills whatever carries the marker, and `known` too where environments cannot be read. Resolves to how many. */
 export async function killMarked(marker: string, known: ProcessIdentity | null): Promise<number> {
-  let killed = 0;
-  // A process may fork between the look and the kill.
+  const killed = new Set<string>();
+  // A process may fork between the look and the kill: look again until nothing new is found.
   for (let round = 0; round < 5; round++) {
-    const found = await findMarked(marker);
-    if (round === 0 && known) found.push(known);
-    const others = found.filter(({ pid }) => pid !== process.pid);
+    const found = [...(await findMarked(marker)), ...(round === 0 && known ? [known] : [])];
+    const others = found.filter(({ pid, startTime }) => pid !== process.pid && !killed.has(`${pid} ${startTime}`));
     if (others.length === 0) break;
-    for (const identity of others) killed += (await kill(identity)) ? 1 : 0;
+    for (const identity of others) if (await kill(identity)) killed.add(`${identity.pid} ${identity.startTime}`);
   }
-  return killed;
+  return killed.size;
 }
 
 export async function findMarked(marker: string): Promise<ProcessIdentity[]> {
