@@ -15,14 +15,14 @@ export interface PlaneChart {
   set: string;
   /** Of forgetting. */
   unit: string;
-  points: { label: string; learning: Interval; forgetting: Interval; onFront: boolean }[];
+  /** `replayed`: this run also trained on text of the set's kind, so there it wins by construction. */
+  points: { label: string; learning: Interval; forgetting: Interval; onFront: boolean; replayed?: boolean }[];
   budget?: number;
-  replayed?: boolean;
   translate?: Translate;
 }
 
 /** Right is better, up is worse: the lower right corner is where one wants to be. */
-export function planeChart({ set, unit, points, budget, replayed, translate: t = inEnglish }: PlaneChart): string {
+export function planeChart({ set, unit, points, budget, translate: t = inEnglish }: PlaneChart): string {
   const frame: Frame = { width: 720, height: 420, left: 64, right: 210, top: 44, bottom: 48 };
   const { width, height, left, right, top, bottom } = frame;
   const x = linearScale(
@@ -34,9 +34,7 @@ export function planeChart({ set, unit, points, budget, replayed, translate: t =
   const front = points.filter(({ onFront }) => onFront).sort((a, b) => a.learning.value - b.learning.value);
   const path = front.map(({ learning, forgetting }) => `${n(x(learning.value))},${n(y(forgetting.value))}`).join(' ');
   return document(frame, t('Learning against forgetting of {0}', set), [
-    text(left, 24, t('Learning against forgetting: {0}', replayed ? t('{0} (also replayed)', set) : set), {
-      kind: 'ink head',
-    }),
+    text(left, 24, t('Learning against forgetting: {0}', set), { kind: 'ink head' }),
     ...axes(frame, x, y, {
       x: t('learning: drop of the task loss, nats/token (right is better)'),
       y: t('forgetting, {0} (up is worse)', unit),
@@ -49,9 +47,16 @@ export function planeChart({ set, unit, points, budget, replayed, translate: t =
     ]),
     ...legend(
       frame,
-      points.map(({ label, onFront }) => (onFront ? t('{0} (front)', label) : label)),
+      points.map(({ label, onFront, replayed }) => {
+        const named = replayed ? `${label} ®` : label;
+        return onFront ? t('{0} (front)', named) : named;
+      }),
       'marker',
+      t,
     ),
+    points.some(({ replayed }) => replayed)
+      ? text(width - right + 16, height - 14, t('® also replayed there'), { kind: 'faint' })
+      : '',
   ]);
 }
 
@@ -110,6 +115,7 @@ export function curvesChart({ title, axis, curves, budget, translate: t = inEngl
       frame,
       curves.map(({ label }) => label),
       'dash',
+      t,
     ),
   ]);
 }
@@ -142,17 +148,27 @@ function pathOf(
   return path;
 }
 
-function legend({ width, right, top }: Frame, labels: string[], sign: 'marker' | 'dash'): string[] {
+/** As many labels as there is room for; the others are counted. */
+function legend(
+  { width, height, right, top, bottom }: Frame,
+  labels: string[],
+  sign: 'marker' | 'dash',
+  t: Translate,
+): string[] {
   const left = width - right + 16;
-  return labels.flatMap((label, i) => {
-    const y = top + 8 + i * 20;
-    const dash = dashOf(i) && ` stroke-dasharray="${dashOf(i)}"`;
-    const shown = label.length > 28 ? `${label.slice(0, 27)}…` : label;
-    return [
-      sign === 'marker'
-        ? marker(i, left + 6, y)
-        : line(left, y, left + 18, y, `stroke="${colourOf(i)}" stroke-width="2"${dash}`),
-      text(left + 24, y + 4, shown),
-    ];
-  });
+  const rows = Math.floor((height - top - bottom) / 20);
+  const shown = labels.length > rows ? labels.slice(0, rows - 1) : labels;
+  const others = labels.length - shown.length;
+  return [
+    ...shown.flatMap((label, i) => {
+      const y = top + 8 + i * 20;
+      const dash = dashOf(i) && ` stroke-dasharray="${dashOf(i)}"`;
+      const stroke = `stroke="${colourOf(i)}" stroke-width="2"${dash}`;
+      return [
+        sign === 'marker' ? marker(i, left + 6, y) : line(left, y, left + 18, y, stroke),
+        text(left + 24, y + 4, label.length > 28 ? `${label.slice(0, 27)}…` : label),
+      ];
+    }),
+    others > 0 ? text(left + 24, top + 12 + shown.length * 20, t('and {0} more', others), { kind: 'faint' }) : '',
+  ];
 }

@@ -29,12 +29,17 @@ function planePicture({ plane, runs, budgets }: ComparisonView, set: string, t: 
   const points = plane.filter(point => point.set === set);
   const unit = points[0]?.unit ?? '';
   const budget = budgets[set]?.unit === unit ? budgets[set].value : undefined;
-  const replayed = runs.some(({ result }) => result?.forgetting[set]?.replayed);
-  const named = points.map(point => ({ ...point, label: labels[point.run] ?? point.run }));
+  const isReplayed = (id: string): boolean =>
+    runs.find(run => run.id === id)?.result?.forgetting[set]?.replayed ?? false;
+  const named = points.map(point => ({
+    ...point,
+    label: labels[point.run] ?? point.run,
+    replayed: isReplayed(point.run),
+  }));
   return {
     file: `plane-${set}.svg`,
     alt: t('Learning against forgetting of {0}, one point a run with its 95 % intervals', set),
-    svg: planeChart({ set, unit, points: named, budget, replayed, translate: t }),
+    svg: planeChart({ set, unit, points: named, budget, translate: t }),
   };
 }
 

@@ -172,6 +172,20 @@ test('any numbers make a well-formed picture with all points inside its frame', 
   }
 });
 
+test('a plane marks the runs that replayed the set, and no other', () => {
+  const [general, sums] = reportPictures(comparison, seriesOf);
+  assert.match(general!.svg, />replay ® \(front\)</);
+  assert.doesNotMatch(general!.svg, />plain ®/);
+  assert.doesNotMatch(sums!.svg, /®/);
+});
+
+test('more runs than a legend has room for are counted', () => {
+  const curves = Array.from({ length: 50 }, (_, i) => ({ label: `run-${i}`, steps: [0, 1], values: [i, 1] }));
+  const svg = curvesChart({ title: 't', axis: 'a', curves });
+  assert.match(svg, /and 40 more/);
+  for (const [, y] of svg.matchAll(/<text [^>]*y="([\d.]+)"/g)) assert.ok(Number(y) <= 320);
+});
+
 test('a gap in a series is a gap in its line', () => {
   const svg = curvesChart({
     title: 't',
