@@ -32,15 +32,18 @@ export function packRows(sequences: Sequence[], maxLength: number, stream: Rando
   return rows;
 }
 
-/** Few distinct lengths mean few compiled programs: quarters of the longest, in multiples of eight. */
-export function bucketLength(length: number, maxLength: number): number {
-  const quarter = Math.max(8, Math.ceil(maxLength / 32) * 8);
-  return Math.min(Math.ceil(length / quarter) * quarter, Math.max(maxLength, length));
+/**
+ * Few distinct lengths mean few compiled programs: equal parts of the longest, in multiples of eight. Sequences that are
+ * sorted by length before they are batched may have more parts.
+ */
+export function bucketLength(length: number, maxLength: number, parts = 4): number {
+  const part = Math.max(8, Math.ceil(maxLength / parts / 8) * 8);
+  return Math.min(Math.ceil(length / part) * part, Math.max(maxLength, length));
 }
 
 /** Rows beyond those given are padding. All rows are of one kind. */
-export function makeBatch(rows: Row[], kind: number, size: { rows: number; maxLength: number }): Batch {
-  const length = bucketLength(Math.max(1, ...rows.map(rowLength)), size.maxLength);
+export function makeBatch(rows: Row[], kind: number, size: { rows: number; maxLength: number; parts?: number }): Batch {
+  const length = bucketLength(Math.max(1, ...rows.map(rowLength)), size.maxLength, size.parts);
   const cells = size.rows * length;
   const batch: Batch = {
     rows: size.rows,

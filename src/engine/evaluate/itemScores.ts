@@ -64,7 +64,7 @@ export async function scoreItems(
     const batch = makeBatch(
       block.map(({ sequence }) => [sequence]),
       taskKind,
-      { rows: scoredRows, maxLength },
+      { rows: scoredRows, maxLength, parts: 8 },
     );
     const losses = await score(batch);
     for (const [b, { sequence, item, i }] of block.entries()) {

@@ -123,6 +123,7 @@ test('lengths fall into at most four buckets that hold the longest row', () => {
     const buckets = new Set(Array.from({ length: max }, (_, i) => bucketLength(i + 1, max)));
     assert.ok(buckets.size <= 4, `${max}: ${[...buckets]}`);
     assert.equal(bucketLength(max, max), max);
+    assert.ok(bucketLength(1, max, 8) <= bucketLength(1, max));
     for (let i = 1; i <= max; i++) assert.ok(bucketLength(i, max) >= i);
   }
 });
