@@ -52,7 +52,6 @@ export class RunState {
   samples: RunView['samples'] = [];
   evaluations: RunView['evaluations'] = [];
   marks: RunView['marks'] = [];
-  catalogue: RunView['catalogue'] = [];
   finished: { reason: string; step: number; seconds: number; tokens: number; peakMemoryBytes: number } | null = null;
   failure: ErrorReport | null = null;
   exit: { code: number | null; signal: string | null; reason: string; stderr: string[] } | null = null;
@@ -60,10 +59,18 @@ export class RunState {
   /** Records that the journal lacks. */
   gaps = 0;
   readonly #clock = new StepClock();
+  readonly #declared = new Map<string, RunView['catalogue'][number]>();
+  #catalogue: RunView['catalogue'] | null = [];
   #nextSeq: number | null = null;
 
   constructor(identity: RunIdentity) {
     this.identity = identity;
+  }
+
+  /** The same array until a series comes. */
+  get catalogue(): RunView['catalogue'] {
+    this.#catalogue ??= [...this.#declared.values()];
+    return this.#catalogue;
   }
 
   /** Returns the parts of the view that changed. */
@@ -134,7 +141,8 @@ export class RunState {
         this.stepZero = { ok: record.ok, checks: record.checks };
         return ['stepZero'];
       case 'series':
-        return this.#declare(record) ? ['catalogue'] : [];
+        this.#declare(record);
+        return ['catalogue'];
       case 'progress':
         this.progress = { phase: record.phase, fraction: record.fraction };
         return ['progress', 'statusText'];
@@ -193,7 +201,10 @@ export class RunState {
     this.#clock.tick(step, t);
     let isNew = false;
     for (const [name, value] of Object.entries(metrics)) {
-      isNew = this.#declare(undeclared(name)) || isNew;
+      if (!this.#declared.has(name)) {
+        this.#declare(undeclared(name));
+        isNew = true;
+      }
       this.#seriesOf(name).append(step, value);
     }
     return isNew
@@ -217,7 +228,7 @@ export class RunState {
       ...Object.entries(event.kl).map(([name, value]) => [`kl.${name}`, 'kl', value] as [string, 'kl', number | null]),
     ];
     for (const [name, lane, value] of points) {
-      this.#declare({ name, unit: lossUnit, lane });
+      if (!this.#declared.has(name)) this.#declare({ name, unit: lossUnit, lane });
       this.#seriesOf(name).append(event.step, value);
     }
     return ['evaluations', 'catalogue', 'verdict', 'result'];
@@ -240,11 +251,9 @@ export class RunState {
     return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText'];
   }
 
-  #declare(series: Omit<SeriesEvent, 'type'>): boolean {
-    if (this.catalogue.some(({ name }) => name === series.name)) return false;
-    const { name, label, unit, lane } = series;
-    this.catalogue = [...this.catalogue, { name, ...(label && { label }), unit, lane }];
-    return true;
+  #declare({ name, label, unit, lane }: Omit<SeriesEvent, 'type'>): void {
+    this.#declared.set(name, { name, ...(label && { label }), unit, lane });
+    this.#catalogue = null;
   }
 
   #seriesOf(name: string): MetricSeries {

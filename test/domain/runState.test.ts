@@ -211,6 +211,22 @@ test('folding twice gives the same view: the fold is pure', () => {
   assert.deepEqual(build().view(), build().view());
 });
 
+test('a series that is declared late takes its unit and lane', () => {
+  const journal = new FakeJournal().say({ type: 'step', step: 1, metrics: { mine: 1 } });
+  assert.deepEqual(journal.view().catalogue, [{ name: 'mine', unit: '', lane: 'other' }]);
+  journal.say({ type: 'series', name: 'mine', unit: 'm', lane: 'speed' });
+  assert.deepEqual(journal.view().catalogue, [{ name: 'mine', unit: 'm', lane: 'speed' }]);
+});
+
+test('ten thousand series are folded without trouble', () => {
+  const journal = new FakeJournal();
+  const metrics = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`m${i}`, i]));
+  const started = performance.now();
+  for (let step = 1; step <= 20; step++) journal.say({ type: 'step', step, metrics });
+  assert.equal(journal.view().catalogue.length, 10_000);
+  assert.ok(performance.now() - started < 5000);
+});
+
 test('samples of one prompt and step are kept once', () => {
   const sample = { type: 'sample' as const, step: 5, index: 0, prompt: 'p', base: 'b', tuned: 't' };
   const journal = new FakeJournal().say(sample, { ...sample, tuned: 'u' }, { ...sample, index: 1 });
