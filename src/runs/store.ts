@@ -65,7 +65,10 @@ export class Store {
   async prepare(): Promise<void> {
     refuseLink(this.folder);
     try {
-      await mkdir(this.runsFolder, { recursive: true });
+      // One after the other: a recursive mkdir tells a read-only disk as a missing folder.
+      await mkdir(dirname(this.folder), { recursive: true });
+      await mkdir(this.folder).catch(ignoreExisting);
+      await mkdir(this.runsFolder).catch(ignoreExisting);
       const ignore = join(this.folder, '.gitignore');
       if (!existsSync(ignore)) await writeFile(ignore, '*\n', { flag: 'wx' }).catch(ignoreExisting);
     } catch (error) {

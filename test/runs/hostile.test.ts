@@ -30,6 +30,7 @@ function bystander(env: Record<string, string> = {}) {
     stdio: 'ignore',
   });
   process.once('exit', () => child.kill('SIGKILL'));
+  child.unref();
   return child;
 }
 
@@ -181,6 +182,7 @@ test('whatever carries the marker is found and killed, in any session, and nothi
     stdio: 'ignore',
   });
   process.once('exit', () => parent.kill('SIGKILL'));
+  parent.unref();
   while ((await findMarked(marker)).length < 2) await new Promise(resolve => setTimeout(resolve, 20));
   assert.equal(await killMarked(marker, null), 2);
   while ((await findMarked(marker)).length > 0) await new Promise(resolve => setTimeout(resolve, 20));
