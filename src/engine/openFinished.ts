@@ -33,7 +33,7 @@ export async function openFinished(
     });
   }
   const recipe = { ...untouched.recipe, adapter };
-  const model = await openTuningModel({ folder: baseFolder, recipe, threads: start.threads });
+  const model = await openTuningModel({ folder: baseFolder, recipe, purpose: 'score', threads: start.threads });
   try {
     await loadAdapter(modelFolder, model);
     return { model, pair: modelPair(model), close: () => model.close() };

@@ -86,7 +86,7 @@ export async function openModels(
   if (baseFolder === modelFolder) return { model, pair: modelPair(model), close: () => model.close() };
   try {
     const plain = { ...recipe, adapter: undefined, method: {} };
-    const base = await openTuningModel({ folder: baseFolder, recipe: plain, threads, onProgress });
+    const base = await openTuningModel({ folder: baseFolder, recipe: plain, purpose: 'score', threads, onProgress });
     if (base.vocabularySize !== model.vocabularySize) {
       await base.close();
       throw new EngineError(

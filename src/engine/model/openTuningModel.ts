@@ -23,13 +23,14 @@ import type { OpenFreshModel, OpenTuningModel, TuningModel } from './tuningModel
 import { planTuning, type TuningPlan } from './tuningPlan.ts';
 
 export async function openTuningModel(options: OpenTuningModel): Promise<TuningModel> {
-  const { folder, recipe, threads, onProgress } = options;
+  const { folder, recipe, purpose = 'tune', threads, onProgress } = options;
   const { config, raw } = await readModelConfig(folder);
   const shapes = parameterShapes(config);
   const plan = planTuning(recipe, shapes);
   const { regularize } = recipe.method;
   const teacher = regularize ? chooseTeacher(regularize, plan.adapter !== undefined) : undefined;
-  const separateBase = new Set(teacher?.teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained);
+  const ownBase = teacher?.teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained;
+  const separateBase = new Set(purpose === 'tune' ? ownBase : []);
 
   const runtime = await openRuntime(threads);
   const state = new StateStore(runtime);
@@ -51,7 +52,7 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
   for (const { name, shape, initial } of plan.adapter ? loraTensors(plan.adapter, shapes, recipe.train.seed) : []) {
     state.add(name, 'weight', shape, initial);
   }
-  addOptimizerSlots(state, plan);
+  if (purpose === 'tune') addOptimizerSlots(state, plan);
   const { dtype } = recipe.output;
   return new TunedLanguageModel({
     config,

@@ -5,13 +5,14 @@
 import type { Batch } from '../batch.ts';
 import { ignoredLabel } from '../batch.ts';
 import { EngineError } from '../engineError.ts';
+import { estimateCost } from '../graph/cost.ts';
 import { type Graph, type Shape, size } from '../graph/graph.ts';
 import { loraA, loraB, mergedWeight } from '../methods/lora.ts';
 import { penaltyFactor, type RegularizeSettings, regularizedMask, type TeacherChoice } from '../methods/regularize.ts';
 import type { Program, Runtime, ScalarValues } from '../runtime/runtime.ts';
 import type { StateStore } from '../state/stateStore.ts';
 import { roundTo } from '../weights/float.ts';
-import { type AdamSettings, adamScalars } from './adamw.ts';
+import { type AdamSettings, adamScalars, firstMoment } from './adamw.ts';
 import { checkBatch, countTokens, passValues, type StepCounts, trainingValues } from './batchValues.ts';
 import type { BatchShape } from './decoder.ts';
 import type { ModelConfig } from './modelConfig.ts';
@@ -68,8 +69,16 @@ export class TunedLanguageModel implements TuningModel {
     this.#programs = new Programs(this.#programSettings());
   }
 
+  estimate(shape: BatchShape): { flops: number; memoryBytes: number } {
+    const { flops, peakBytes } = estimateCost(this.#programs.step(shape));
+    return { flops, memoryBytes: this.state.bytes + peakBytes };
+  }
+
   async step(microBatches: Batch[], { learningRate }: { learningRate: number }): Promise<StepMetrics> {
     if (this.#isSettled) throw new EngineError('state', 'The weights are rounded as saved: no step can follow');
+    if (!this.state.has(firstMoment(this.trainedNames[0]!))) {
+      throw new EngineError('state', 'The model was opened for scoring: no step can be made');
+    }
     const counts = this.#count(microBatches);
     const scalars = adamScalars(this.state.optimizerStep + 1, learningRate, this.#parts.adam);
     const sums = new LossSums(this.#parts.regularize);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { EngineError } from '../../../src/engine/engineError.ts';
 import { parseModelConfig } from '../../../src/engine/model/modelConfig.ts';
-import { openFreshModel } from '../../../src/engine/model/openTuningModel.ts';
+import { openFreshModel, openTuningModel } from '../../../src/engine/model/openTuningModel.ts';
 import type { TuningModel } from '../../../src/engine/model/tuningModel.ts';
 import { roundTo } from '../../../src/engine/weights/float.ts';
 import { SafetensorsFile, writeSafetensors } from '../../../src/engine/weights/safetensors.ts';
@@ -122,6 +122,24 @@ test('a fresh model depends on its seed alone, learns, and has no base', async (
   assert.ok(losses.at(-1)! < 0.5);
   await assert.rejects(a.score(someBatch(1), 'base'), /no base/);
   for (const model of [a, b, c]) await model.close();
+});
+
+test('a model opened for scoring holds its weights once and cannot be trained', async () => {
+  const options = { folder: fixtureFolder('tied'), recipe: recipe(), threads: 1 };
+  const [tuned, scored] = [await openTuningModel(options), await openTuningModel({ ...options, purpose: 'score' })];
+  assert.equal(scored.state.bytes, 4 * scored.parameters);
+  assert.deepEqual(await scored.score(someBatch(1), 'tuned'), await tuned.score(someBatch(1), 'base'));
+  await assert.rejects(scored.step([someBatch(1)], { learningRate: 1 }), /opened for scoring/);
+  for (const model of [tuned, scored]) await model.close();
+});
+
+test('the estimate grows with what trains and with the rows', async () => {
+  const estimate = (parts: RecipeParts, rows: number) =>
+    withModel(parts, async model => model.estimate({ rows, length: 12 }));
+  const narrow: RecipeParts = { method: { narrow: { tune: [{ last_layers: 1 }] } } };
+  const [all, some, more] = [await estimate({}, 2), await estimate(narrow, 2), await estimate({}, 8)];
+  assert.ok(some.flops < 0.8 * all.flops && some.memoryBytes < all.memoryBytes);
+  assert.ok(more.flops > 3 * all.flops && more.memoryBytes > all.memoryBytes);
 });
 
 test('batches that the model cannot take are refused by their numbers', async () => {
