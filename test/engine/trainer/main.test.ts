@@ -2,15 +2,18 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
 import type { StartCommand, TrainerEvent } from '../../../src/protocol/trainer.ts';
 import { decodeTrainerEvent } from '../../../src/protocol/trainerLines.ts';
+import { bundle } from '../../protocol/fakeTrainerProgram.ts';
 import { makeTinyFiles, type TinyFiles } from '../support/tinyRun.ts';
 
 let files: TinyFiles;
+let program: string;
 before(async () => {
+  program = bundle(resolve('src/engine/main.ts'), 'trainer');
   files = await makeTinyFiles();
 });
 
@@ -25,7 +28,7 @@ function trainer(
   input: (string | object)[],
   react: (event: TrainerEvent, child: ChildProcess) => void = () => {},
 ): Promise<Spoken> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/engine/main.ts'], { stdio: 'pipe' });
+  const child = spawn(process.execPath, [program], { stdio: 'pipe' });
   const events: TrainerEvent[] = [];
   let stderr = '';
   child.stderr.on('data', chunk => (stderr += String(chunk)));
