@@ -17,7 +17,7 @@ export function activate(context: vscode.ExtensionContext): HoldfastExports {
     const { App } = await import('./host/app.ts');
     const built = new App(context.extensionUri, log);
     context.subscriptions.push(built);
-    await built.model.refresh();
+    await built.begin();
     return built;
   });
   useHome();

@@ -1,7 +1,5 @@
 /** The parts of the extension, built in order when a recipe, a run or a command first asks for them. */
-import * as vscode from 'vscode';
-import { compareRuns } from '../domain/comparison.ts';
-import { markdownReport } from '../domain/report.ts';
+import type * as vscode from 'vscode';
 import { MetricsView } from './panels/metricsView.ts';
 import { Panels } from './panels/panels.ts';
 import { InlineMetrics } from './recipe/inlineMetrics.ts';
@@ -11,7 +9,7 @@ import { LiveRuns } from './runs/liveRuns.ts';
 import { notifyEnd } from './runs/notifications.ts';
 import { PastRuns } from './runs/pastRuns.ts';
 import { RunService } from './runs/runService.ts';
-import { type RunLease, RunsModel } from './runs/runsModel.ts';
+import { RunsModel } from './runs/runsModel.ts';
 import { type RunsView, registerRunsView } from './runs/runsView.ts';
 import { registerStatusBar } from './runs/statusBar.ts';
 
@@ -24,6 +22,8 @@ export class App implements vscode.Disposable {
   readonly panels: Panels;
   readonly view: RunsView;
   readonly inlineMetrics: InlineMetrics;
+  /** The docked view, once it was shown. */
+  metrics: MetricsView | undefined;
   readonly #parts: vscode.Disposable[];
 
   constructor(extension: vscode.Uri, log: vscode.LogOutputChannel) {
@@ -46,32 +46,26 @@ export class App implements vscode.Disposable {
       this.view,
       this.inlineMetrics,
       live,
+      past,
       language,
       registerStatusBar(this.model, live),
       past.onDidChange(() => language.lenses.refresh()),
-      live.onDidEnd(run => void notifyEnd(run)),
+      live.onDidEnd(run => void notifyEnd(run, this.model)),
     ];
   }
 
+  /** Resolves once the runs are known; those that wait for nobody get a runner. */
+  async begin(): Promise<void> {
+    await this.model.refresh();
+    this.service.adoptQueues(this.model.runs).catch(error => this.log.error(error));
+  }
+
   resolveMetrics(view: vscode.WebviewView): void {
-    new MetricsView(view, this.model, this.recipes, this);
+    this.metrics = new MetricsView(view, this.model, this.recipes, this);
   }
 
   selectedRuns(): string[] {
     return this.view.selectedRuns();
-  }
-
-  /** Markdown of these runs: the table, the verdicts, what differs. */
-  async report(ids: readonly string[]): Promise<string> {
-    const leases = ids.map(id => this.model.follow(id)).filter((lease): lease is RunLease => lease !== undefined);
-    try {
-      await Promise.all(leases.map(({ run }) => run.caughtUp));
-      const views = leases.map(({ run }) => run.view());
-      const title = [...new Set(views.map(({ name }) => name))].join(', ');
-      return markdownReport(compareRuns(views, vscode.l10n.t), { title, translate: vscode.l10n.t });
-    } finally {
-      for (const lease of leases) lease.dispose();
-    }
   }
 
   dispose(): void {

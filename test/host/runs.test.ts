@@ -6,12 +6,12 @@ import type { RunsNode } from '../../src/host/runs/runsTree.ts';
 import { closeAll, holdfast, lensesOf, openExample, until, useFakeTrainer } from './support.ts';
 
 /** The tree as it is drawn: labels below each other. */
-function drawn({ view }: App, parent?: RunsNode): Record<string, string> {
+function drawn({ view }: Pick<App, 'view'>, parent?: RunsNode): Record<string, string> {
   const rows: Record<string, string> = {};
   for (const node of view.tree.getChildren(parent)) {
     const item = view.tree.getTreeItem(node);
     rows[item.id ?? ''] = `${item.label} | ${item.description} | ${item.contextValue}`;
-    if (node.kind === 'group') Object.assign(rows, drawn(view.tree ? ({ view } as App) : ({ view } as App), node));
+    if (node.kind === 'group') Object.assign(rows, drawn({ view }, node));
   }
   return rows;
 }
@@ -29,23 +29,31 @@ suite('Runs', () => {
   });
   teardown(closeAll);
 
-  test('a started run goes through the tree, its panel draws points, and it ends with a verdict', async () => {
-    useFakeTrainer({ steps: 60, rate: 60 });
+  test('a started run is in the tree, keeps the focus in the recipe, and its panel draws points as they come', async () => {
+    useFakeTrainer({ steps: 100_000, rate: 50 });
     const document = await openExample('support-tone');
     const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', document.uri);
-    assert(id);
-    await runWith(app, id, ({ status }) => status === 'running');
+    await runWith(app, id, ({ status, step }) => status === 'running' && step > 0);
     assert.equal(vscode.window.activeTextEditor?.document.fileName, document.fileName, 'the recipe lost the focus');
+    assert.match(drawn(app)[id] ?? '', /support-tone · replay \| step \d+ of 100000 \| run\.running/);
 
     const panel = await until('the panel', () => app.panels.open.get(`run:${id}`));
-    await until('points on the page', () => (panel.page.channel.sent.points ?? 0) > 0 && panel.page.channel.drawn > 2);
-    const row = drawn(app)[id];
-    assert.match(row ?? '', /support-tone · replay \| step \d+ of 60 \| run\.running/);
+    const { channel } = panel.page;
+    await until('points on the page', () => (channel.sent.points ?? 0) > 1 && channel.drawn > 2);
+    await vscode.commands.executeCommand('holdfast.stop', id);
+    const stopped = await runWith(app, id, ({ status }) => status === 'stopped');
+    assert(stopped.step > 0 && stopped.step < 100_000);
+    assert(stopped.verdict, 'what was trained was not judged');
+  });
 
+  test('a run that trained to its end has a verdict and its checkpoints below it', async () => {
+    useFakeTrainer({ steps: 60, rate: 0 });
+    const { uri } = await openExample('support-tone');
+    const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', uri);
     const ended = await runWith(app, id, ({ status }) => status === 'finished');
     assert(ended.verdict, 'no verdict');
     assert.equal(ended.step, 60);
-    assert.equal(drawn(app)[id]?.split(' | ')[2], 'run.finished');
+    assert.match(drawn(app)[id] ?? '', /^replay \| (kept|forgot|cannot tell).* \| run\.finished$/);
     const checkpoints = app.view.tree.getChildren({ kind: 'run', id });
     assert(
       checkpoints.length > 0 && checkpoints.every(({ kind }) => kind === 'checkpoint'),
@@ -68,24 +76,14 @@ suite('Runs', () => {
   });
 
   test('a second start waits visibly in the queue and then runs', async () => {
-    useFakeTrainer({ steps: 60, rate: 40 });
+    useFakeTrainer({ steps: 60, rate: 30 });
     const { uri } = await openExample('support-tone');
     const first = await vscode.commands.executeCommand<string>('holdfast.startPlain', uri);
     const second = await vscode.commands.executeCommand<string>('holdfast.startNarrow', uri);
-    await runWith(app, second, ({ status }) => status === 'queued');
+    assert.equal(app.model.get(second)?.status, 'queued');
     assert.match(drawn(app)[second] ?? '', /narrow \| queued.* \| run\.queued/);
     await runWith(app, first, ({ status }) => status === 'finished');
     await runWith(app, second, ({ status }) => status === 'finished');
-  });
-
-  test('stop ends a run, keeps what it has and says so', async () => {
-    useFakeTrainer({ steps: 5000, rate: 100 });
-    const { uri } = await openExample('order-code');
-    const id = await vscode.commands.executeCommand<string>('holdfast.start', uri);
-    await runWith(app, id, ({ status, step }) => status === 'running' && step > 5);
-    await vscode.commands.executeCommand('holdfast.stop', id);
-    const run = await runWith(app, id, ({ status }) => status === 'stopped');
-    assert(run.step < 5000);
   });
 
   test('a run that fails says why in its row', async () => {
@@ -122,5 +120,49 @@ suite('Runs', () => {
     });
     await app.model.refresh();
     assert.equal(app.model.runs.length, before);
+  });
+
+  test('a panel comes back after a reload with what its page kept, and draws the whole run', async () => {
+    const run = app.model.runs.find(({ status }) => status === 'finished');
+    assert(run);
+    const panel = vscode.window.createWebviewPanel('holdfast.run', 'before', vscode.ViewColumn.Two);
+    await app.panels.restore(panel, { page: 'run', runs: [run.id], view: { smoothing: 'none' } });
+    const restored = await until('the panel', () => app.panels.open.get(`run:${run.id}`));
+    await until(
+      'the run on the page',
+      () => (restored.page.channel.sent.buckets ?? 0) > 0 && restored.page.channel.drawn > 1,
+    );
+    assert.equal(panel.title, `${run.name} · ${run.variant}`);
+  });
+
+  test('a panel whose memory is no use is closed', async () => {
+    const panel = vscode.window.createWebviewPanel('holdfast.run', 'forged', vscode.ViewColumn.Two);
+    let isClosed = false;
+    panel.onDidDispose(() => {
+      isClosed = true;
+    });
+    await app.panels.restore(panel, { page: 'run', runs: ['../../etc'], view: {} });
+    assert(isClosed);
+  });
+
+  test('the metrics view follows the recipe in front', async () => {
+    const shown = async () => {
+      const state = await app.metrics?.state();
+      return state?.page === 'metrics' ? state.run : undefined;
+    };
+    await openExample('order-code');
+    await vscode.commands.executeCommand('holdfast.metrics.focus');
+    await until('the run of order-code', async () => (await shown())?.recipe === 'order-code.tune.yaml');
+    await openExample('support-tone');
+    await until('the run of support-tone', async () => (await shown())?.recipe === 'support-tone.tune.yaml');
+    await until('a drawn view', () => (app.metrics?.channel.drawn ?? 0) > 1);
+  });
+
+  test('a page may only ask for what is listed, and is told when it may not', async () => {
+    const run = app.model.runs.find(({ status }) => status === 'finished');
+    assert(run);
+    await vscode.commands.executeCommand('holdfast.showRun', run.id);
+    const panel = await until('the panel', () => app.panels.open.get(`run:${run.id}`));
+    await assert.rejects(panel.command({ type: 'command', command: 'stop', run: 'another-run' }), /does not show/);
   });
 });

@@ -58,7 +58,7 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     openRunRecipe: async () => (await runs()).openRunRecipe,
     revealRunFolder: async () => (await runs()).revealRunFolder,
     openLog: async () => (await runs()).openLog,
-    copyReport: async () => (await runs()).copyReport,
+    exportReport: async () => (await runs()).exportReport,
     refreshRuns: async () => app => app.model.refresh(),
     showMoreRuns: async () => (app, group) => app.view.tree.showMore(String(group)),
     newRecipe: async () => {

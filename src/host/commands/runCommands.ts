@@ -95,7 +95,7 @@ export async function openLog(app: App, given: unknown): Promise<void> {
   if (run) await vscode.window.showTextDocument(vscode.Uri.file(run.folder.trainerLog), { preview: true });
 }
 
-export async function copyReport(app: App, given: unknown, selected: unknown): Promise<void> {
+export async function exportReport(app: App, given: unknown, selected: unknown): Promise<void> {
   const listed = Array.isArray(selected) ? selected : Array.isArray(given) ? given : given === undefined ? [] : [given];
   const ids = listed.map(idOf).filter(id => id !== undefined);
   const runs =
@@ -103,8 +103,8 @@ export async function copyReport(app: App, given: unknown, selected: unknown): P
       ? ids
       : (await pickRuns(app.model, vscode.l10n.t('Which runs should be reported?'))).map(({ id }) => id);
   if (runs.length === 0) return;
-  await vscode.env.clipboard.writeText(await app.report(runs));
-  vscode.window.setStatusBarMessage(vscode.l10n.t('The report is on the clipboard.'), 4000);
+  const { writeReport } = await import('./writeReport.ts');
+  await writeReport(app.model, runs);
 }
 
 /** A row of the tree, an id, or nothing: then the selected row, the only candidate, or a choice. */

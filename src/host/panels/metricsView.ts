@@ -13,7 +13,7 @@ export class MetricsView implements PageBackend, vscode.Disposable {
   readonly series: RunFeed;
   readonly #model: RunsModel;
   readonly #recipes: RecipeDocuments;
-  readonly #channel: PageChannel;
+  readonly channel: PageChannel;
   readonly #subscriptions: vscode.Disposable[];
   #shown: string | undefined;
 
@@ -22,8 +22,8 @@ export class MetricsView implements PageBackend, vscode.Disposable {
     this.#recipes = recipes;
     this.series = new RunFeed(model);
     view.webview.options = { enableScripts: true, localResourceRoots: pageRoots(around.extension) };
-    this.#channel = new PageChannel(view.webview, this, around.log);
-    this.series.channel = this.#channel;
+    this.channel = new PageChannel(view.webview, this, around.log);
+    this.series.channel = this.channel;
     this.#subscriptions = [
       recipes.onDidActivate(() => this.#follow()),
       model.onDidChange(() => this.#follow()),
@@ -45,12 +45,12 @@ export class MetricsView implements PageBackend, vscode.Disposable {
 
   dispose(): void {
     for (const subscription of this.#subscriptions) subscription.dispose();
-    this.#channel.dispose();
+    this.channel.dispose();
     this.series.dispose();
   }
 
   #follow(): void {
-    if (this.#wanted() !== this.#shown) this.#channel.stateChanged();
+    if (this.#wanted() !== this.#shown) this.channel.stateChanged();
   }
 
   /** The run that is going on before the newest: a queue behind it has nothing to show yet. */

@@ -10,7 +10,7 @@ const commands = {
   compareWith: 'holdfast.compareSelected',
   openRun: 'holdfast.showRun',
   start: 'holdfast.startAgain',
-  exportReport: 'holdfast.copyReport',
+  exportReport: 'holdfast.exportReport',
 } as const satisfies Record<PageCommand['command'], string>;
 
 /** `shown` are the runs of the page: it may speak of no others, but may open any. */

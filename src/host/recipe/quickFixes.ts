@@ -21,14 +21,16 @@ export class QuickFixes implements vscode.CodeActionProvider {
     const { problems, recipe } = this.#recipes.parsed(document);
     const here = problems.filter(problem => toEditorRange(problem.range).intersection(range));
     const fixes = here.flatMap(problem => fixesOf(document, problem, context.diagnostics));
-    if (range.start.line === 0 && recipe && !recipe.method.replay) fixes.push(replayFix(document));
+    // Offered when asked for; a bulb on the first line of every recipe would be noise.
+    const isAsked = context.triggerKind === vscode.CodeActionTriggerKind.Invoke;
+    if (isAsked && range.start.line === 0 && recipe && !recipe.method.replay) fixes.push(replayFix(document));
     return fixes;
   }
 }
 
-export function replayFix(document: vscode.TextDocument, file?: string): vscode.CodeAction {
+function replayFix(document: vscode.TextDocument): vscode.CodeAction {
   const fix = new vscode.CodeAction(vscode.l10n.t('Add replay data'), vscode.CodeActionKind.QuickFix);
-  fix.edit = addReplay(document, file);
+  fix.edit = addReplay(document);
   return fix;
 }
 

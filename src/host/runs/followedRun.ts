@@ -63,7 +63,7 @@ export class FollowedRun implements vscode.Disposable {
     return this.#state.view({
       status: this.#status,
       reason: this.#reason,
-      colour: this.#entry.colour ?? colourOf(this.id),
+      colour: this.#entry.colour,
       logTail: this.#logTail,
       translate: vscode.l10n.t,
     });
@@ -127,13 +127,6 @@ export class FollowedRun implements vscode.Disposable {
 
 function identityOf({ id, folder, name, recipe, variant }: RunEntry, settings: Record<string, string>) {
   return { id, folder: folder.folder, name, recipe: basename(recipe), variant, settings };
-}
-
-/** Stable for a run across panels and restarts; there are eight colours. */
-export function colourOf(id: string): number {
-  let hash = 0;
-  for (const character of id) hash = (hash * 31 + character.charCodeAt(0)) >>> 0;
-  return hash % 8;
 }
 
 async function tailOf(file: string): Promise<string[]> {

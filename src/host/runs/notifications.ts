@@ -1,18 +1,42 @@
-/** One notification when a run ends: the verdict in words, and a way to look at it. */
+/** One notification when a run ends, or when the last run of a comparison does: the verdict, and a way to look at it. */
 import * as vscode from 'vscode';
 import { readSettings } from '../settings.ts';
-import type { RunEntry } from './runsModel.ts';
+import { isLive, type RunEntry, type RunsModel } from './runsModel.ts';
 import { runLabel, statusWords, verdictWords } from './runWords.ts';
 
-export async function notifyEnd(run: RunEntry): Promise<void> {
+export async function notifyEnd(run: RunEntry, model: RunsModel): Promise<void> {
+  const runs = run.group ? model.runs.filter(({ group }) => group === run.group) : [run];
+  if (runs.some(isLive)) return;
+  const isFailure = runs.some(({ status }) => status === 'failed' || status === 'lost');
+  const isProblem = isFailure || runs.some(({ verdict }) => verdict === 'forgot');
   const level = readSettings().notifications;
-  const isProblem = run.status === 'failed' || run.status === 'lost' || run.verdict === 'forgot';
   if (level === 'none' || (level === 'problems' && !isProblem)) return;
   const open = vscode.l10n.t('Open');
-  const text = [`${runLabel(run)}: ${statusWords(run)}`, verdictWords(run)].filter(Boolean).join(', ');
-  const isFailure = run.status === 'failed' || run.status === 'lost';
-  const chosen = isFailure
-    ? await vscode.window.showErrorMessage(text, open)
-    : await vscode.window.showInformationMessage(text, open);
-  if (chosen === open) await vscode.commands.executeCommand('holdfast.showRun', run.id);
+  const text = runs.length > 1 ? comparisonWords(runs) : endWords(run);
+  const show = isFailure
+    ? vscode.window.showErrorMessage
+    : isProblem
+      ? vscode.window.showWarningMessage
+      : vscode.window.showInformationMessage;
+  if ((await show<string>(text, open)) !== open) return;
+  if (runs.length > 1)
+    await vscode.commands.executeCommand(
+      'holdfast.compareSelected',
+      runs.map(({ id }) => id),
+    );
+  else await vscode.commands.executeCommand('holdfast.showRun', run.id);
+}
+
+const endWords = (run: RunEntry): string =>
+  [`${runLabel(run)}: ${statusWords(run)}`, verdictWords(run)].filter(Boolean).join(', ');
+
+/** "support-tone: 6 runs compared. kept: replay; forgot: plain, narrow" */
+function comparisonWords(runs: readonly RunEntry[]): string {
+  const outcomes = new Map<string, string[]>();
+  for (const { verdict, status, variant } of runs.toReversed()) {
+    const outcome = vscode.l10n.t(verdict ?? status);
+    outcomes.set(outcome, [...(outcomes.get(outcome) ?? []), variant]);
+  }
+  const parts = [...outcomes].map(([outcome, variants]) => `${outcome}: ${variants.join(', ')}`);
+  return `${vscode.l10n.t('{0}: {1} runs compared', runs[0]?.name ?? '', runs.length)}. ${parts.join('; ')}`;
 }

@@ -10,23 +10,27 @@ import { runIcon, statusWords, verdictWords } from './runWords.ts';
 /** Enough to see a trend in a hover. */
 const mostValues = 8;
 
-export class PastRuns {
+export class PastRuns implements vscode.Disposable {
   readonly #model: RunsModel;
   readonly #settings = new Map<string, Promise<Record<string, string>>>();
-  readonly onDidChange: vscode.Event<unknown>;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #listener: vscode.Disposable;
+  #told = '';
+  /** A last result reads differently. */
+  readonly onDidChange = this.#changed.event;
 
   constructor(model: RunsModel) {
     this.#model = model;
-    this.onDidChange = model.onDidChange;
+    this.#listener = model.onDidChange(() => this.#tell());
+  }
+
+  dispose(): void {
+    this.#listener.dispose();
+    this.#changed.dispose();
   }
 
   readonly lastResult = (document: vscode.TextDocument): LastResult | undefined => {
-    const runs = this.#model.ofRecipe(document.uri.fsPath);
-    const run = runs.find(({ status }) => status !== 'queued') ?? runs[0];
-    if (!run) return undefined;
-    const isOver = run.status === 'finished' || run.status === 'stopped';
-    const words = isOver && run.verdict ? verdictWords(run) : statusWords(run);
-    return { run: run.id, text: `$(${runIcon(run).id}) ${run.variant}: ${words}` };
+    return lastOf(this.#model.ofRecipe(document.uri.fsPath));
   };
 
   readonly values = async (document: vscode.TextDocument, key: string): Promise<PastValue[]> => {
@@ -40,6 +44,15 @@ export class PastRuns {
     return found;
   };
 
+  /** Steps are not in it, so that lenses are drawn when something happened and not all the time. */
+  #tell(): void {
+    const recipes = new Set(this.#model.runs.map(({ recipeFile }) => recipeFile));
+    const told = [...recipes].map(file => lastOf(this.#model.ofRecipe(file))?.text).join('\n');
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#changed.fire();
+  }
+
   /** A request never changes. */
   #settingsOf(run: RunEntry): Promise<Record<string, string>> {
     const known = this.#settings.get(run.id);
@@ -51,6 +64,15 @@ export class PastRuns {
     this.#settings.set(run.id, read);
     return read;
   }
+}
+
+function lastOf(runs: readonly RunEntry[]): LastResult | undefined {
+  const run = runs.find(({ status }) => status !== 'queued') ?? runs[0];
+  if (!run) return undefined;
+  const isOver = run.status === 'finished' || run.status === 'stopped';
+  const words =
+    run.status === 'running' ? vscode.l10n.t('running') : isOver && run.verdict ? verdictWords(run) : statusWords(run);
+  return { run: run.id, text: `$(${runIcon(run).id}) ${run.variant}: ${words}` };
 }
 
 function resultWords(run: RunEntry): string {

@@ -12,6 +12,7 @@ import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { findStore, type Store } from '../../runs/store.ts';
 import { readSettings } from '../settings.ts';
+import type { RunEntry } from './runsModel.ts';
 
 /** A recipe as it stands in an editor or on the disk. */
 export interface RecipeText {
@@ -34,6 +35,10 @@ interface Machine {
   modelRoots: string[];
   trainer?: string[];
 }
+
+type QueuedRun = Pick<RunEntry, 'status' | 'store'>;
+
+const isServed = ({ status }: QueuedRun): boolean => status === 'running' || status === 'paused' || status === 'stale';
 
 export class RunService {
   readonly #extensionFolder: string;
@@ -91,27 +96,39 @@ export class RunService {
     this.#log.info(`Asked ${run.id} to stop`);
   }
 
-  /** Gives a queue that lost its runner, as after a restart of the machine, a new one. */
-  async resumeQueue(store: Store, recipe: RecipeText): Promise<void> {
-    await this.#launch({ ...(await this.#machine(recipe)), store }, []);
+  /** A queue whose runner is gone, as after a restart of the machine, gets a new one. */
+  async adoptQueues(runs: readonly QueuedRun[]): Promise<void> {
+    if (!isTrusted()) return;
+    const isWaiting = ({ status, store }: QueuedRun) =>
+      status === 'queued' && !runs.some(run => run.store.folder === store.folder && isServed(run));
+    const stores = new Map(runs.filter(isWaiting).map(({ store }) => [store.folder, store]));
+    if (stores.size === 0) return;
+    const tools = await this.#tools();
+    for (const store of stores.values()) {
+      this.#log.info(`Runs are waiting in ${store.folder} and nothing runs: starting a runner`);
+      await this.#launch({ ...tools, store }, []);
+    }
   }
 
   async #machine(recipe: RecipeText): Promise<Machine> {
-    requireTrust();
-    const { chooseNode } = await import('../../runs/nodePath.ts');
-    const { installEngine } = await import('../../runs/engineFolder.ts');
-    const { nodePath, modelFolders } = readSettings();
-    const [node, engineFolder] = await Promise.all([chooseNode(nodePath), installEngine(this.#extensionFolder)]);
     const trainer = trainerOfTests();
     return {
+      ...(await this.#tools()),
       recipeFile: recipe.file,
       recipeText: recipe.text,
       store: this.storeOf(recipe.file),
-      engineFolder,
-      node,
-      modelRoots: modelFolders,
+      modelRoots: readSettings().modelFolders,
       ...(trainer && { trainer }),
     };
+  }
+
+  async #tools(): Promise<Pick<Machine, 'engineFolder' | 'node'>> {
+    requireTrust();
+    const { chooseNode } = await import('../../runs/nodePath.ts');
+    const { installEngine } = await import('../../runs/engineFolder.ts');
+    const { nodePath } = readSettings();
+    const [node, engineFolder] = await Promise.all([chooseNode(nodePath), installEngine(this.#extensionFolder)]);
+    return { node, engineFolder };
   }
 
   async #launch(machine: Pick<Machine, 'store' | 'engineFolder' | 'node'>, runs: RunFolder[]): Promise<StartedRuns> {

@@ -14,6 +14,8 @@ import { readSettings } from '../settings.ts';
 import { FollowedRun } from './followedRun.ts';
 
 export interface RunEntry extends RunSummary {
+  /** The user's choice, else by when it was made: runs of one comparison look different. */
+  colour: number;
   store: Store;
   folder: RunFolder;
 }
@@ -174,7 +176,12 @@ export class RunsModel implements vscode.Disposable {
     const kept = this.runs.filter(({ store }) => !folders.has(store.folder));
     for (const { store, index } of stale) {
       const summaries = await index.refresh();
-      kept.push(...summaries.map(summary => ({ ...summary, store, folder: store.run(summary.id) })));
+      kept.push(
+        ...summaries.map((summary, index) => {
+          const colour = summary.colour ?? summaries.length - 1 - index;
+          return { ...summary, colour, store, folder: store.run(summary.id) };
+        }),
+      );
     }
     kept.sort((a, b) => b.createdAt - a.createdAt);
     this.#runs = new Map(kept.map(run => [run.id, run]));

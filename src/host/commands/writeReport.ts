@@ -1,0 +1,59 @@
+/** The report of chosen runs as a Markdown file, its pictures in a folder beside it, where the user wants it. */
+import { basename, dirname, extname, join } from 'node:path';
+import * as vscode from 'vscode';
+import { compareRuns } from '../../domain/comparison.ts';
+import { markdownReport } from '../../domain/report.ts';
+import { reportPictures } from '../../domain/reportPictures.ts';
+import type { RunLease, RunsModel } from '../runs/runsModel.ts';
+
+/** Wide enough for a picture in a report. */
+const columns = 400;
+
+export async function writeReport(model: RunsModel, ids: readonly string[]): Promise<void> {
+  const leases = ids.map(id => model.follow(id)).filter((lease): lease is RunLease => lease !== undefined);
+  try {
+    await Promise.all(leases.map(({ run }) => run.caughtUp));
+    const title = [...new Set(leases.map(({ run }) => run.view().name))].join(', ');
+    const target = await chooseFile(title);
+    if (!target) return;
+    await write(target, title, leases);
+    await vscode.window.showTextDocument(target, { preview: false });
+  } finally {
+    for (const lease of leases) lease.dispose();
+  }
+}
+
+async function chooseFile(title: string): Promise<vscode.Uri | undefined> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const defaultUri = folder && vscode.Uri.joinPath(folder, `${title.replace(/[^\w-]+/g, '-')}.report.md`);
+  return vscode.window.showSaveDialog({
+    defaultUri,
+    filters: { Markdown: ['md'] },
+    saveLabel: vscode.l10n.t('Export Report'),
+  });
+}
+
+async function write(target: vscode.Uri, title: string, leases: readonly RunLease[]): Promise<void> {
+  const { t } = vscode.l10n;
+  const runs = new Map(leases.map(({ run }) => [run.id, run]));
+  const comparison = compareRuns(
+    [...runs.values()].map(run => run.view()),
+    t,
+  );
+  const pictures = reportPictures(
+    comparison,
+    (id, name) => runs.get(id)?.series(name)?.buckets(undefined, undefined, columns),
+    t,
+  );
+  const folder = `${basename(target.fsPath, extname(target.fsPath))}-pictures`;
+  const encoder = new TextEncoder();
+  for (const { file, svg } of pictures) {
+    await vscode.workspace.fs.writeFile(
+      vscode.Uri.file(join(dirname(target.fsPath), folder, file)),
+      encoder.encode(svg),
+    );
+  }
+  const placed = pictures.map(({ file, alt }) => ({ path: `${encodeURIComponent(folder)}/${file}`, alt }));
+  const markdown = markdownReport(comparison, { title, pictures: placed, translate: t });
+  await vscode.workspace.fs.writeFile(target, encoder.encode(markdown));
+}
