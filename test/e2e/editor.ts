@@ -6,7 +6,7 @@ import { stage, thisTarget } from '../../scripts/stage.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 import { fakeTrainer } from '../protocol/fakeTrainerProgram.ts';
 import { checkout } from '../vscode/places.ts';
-import { Workbench, type WorkbenchOptions } from '../vscode/workbench.ts';
+import { until, Workbench, type WorkbenchOptions } from '../vscode/workbench.ts';
 
 export interface EditorOptions extends WorkbenchOptions {
   /** Trains nothing, speaks the protocol. Without it the engine trains. */
@@ -24,7 +24,7 @@ export function stagedExtension(): string {
   return staged;
 }
 
-/** Opened for one test and closed with it; a picture is kept when the test failed. */
+/** Opened for one test and closed with it. */
 export async function openEditor(t: TestContext, { trainer, ...options }: EditorOptions = {}): Promise<Workbench> {
   const extension = stagedExtension();
   const env = { ...options.env, ...(trainer && { HOLDFAST_TRAINER: JSON.stringify(fakeTrainer(trainer)) }) };
@@ -35,10 +35,40 @@ export async function openEditor(t: TestContext, { trainer, ...options }: Editor
     env,
   });
   t.after(async () => {
-    await workbench.keepPicture(t.name.replace(/[^a-z0-9]+/gi, '-').slice(0, 60));
     await workbench.close();
   });
   return workbench;
+}
+
+/** The steps of one story: after one that failed the others mean nothing and are not tried. */
+export function steps(t: TestContext, editor: Workbench) {
+  return async (claim: string, body: () => Promise<void> | void): Promise<void> => {
+    let failure: unknown;
+    await t.test(claim, async () => {
+      try {
+        await body();
+      } catch (error) {
+        failure = error;
+        await editor.keepPicture(claim);
+        throw error;
+      }
+    });
+    if (failure) throw new Error(`the story ends at: ${claim}`);
+  };
+}
+
+/**
+ * Clicks a lens and waits for the run it starts. The editor draws its lenses anew now and then, and a click between two
+ * drawings goes nowhere: then it is clicked again.
+ */
+export async function startByLens(editor: Workbench, lens: string): Promise<string> {
+  const before = runFolders(editor.workspace).length;
+  const started = () => runFolders(editor.workspace)[before];
+  for (let click = 0; click < 4 && !started(); click++) {
+    await editor.lens(lens).first().click();
+    await until(`a run started by ${lens}`, started, 10_000).catch(() => {});
+  }
+  return until(`a run started by ${lens}`, started);
 }
 
 /** Folders of the runs that a workspace holds, oldest first. */

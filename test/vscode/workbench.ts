@@ -52,7 +52,10 @@ export class Workbench {
       throw error;
     });
     try {
-      const page = await browser.newPage({ viewport: options.viewport ?? { width: 1400, height: 900 }, locale: 'en-US' });
+      const page = await browser.newPage({
+        viewport: options.viewport ?? { width: 1400, height: 900 },
+        locale: 'en-US',
+      });
       page.setDefaultTimeout(patienceMs);
       const workbench = new Workbench(server, workspace, browser, page);
       await workbench.load();
@@ -105,13 +108,16 @@ export class Workbench {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click();
   }
 
+  /** The input of the command before may still be on its way out: tries until one takes the text. */
   async #quickInput(keys: string, text: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input').first();
     await until(`the input of ${keys}`, async () => {
       if (!(await input.isVisible())) await this.page.keyboard.press(keys);
-      return input.isVisible();
+      return input.fill(text, { timeout: 1000 }).then(
+        () => true,
+        () => false,
+      );
     });
-    await input.fill(text);
   }
 
   tab(label: string | RegExp): Locator {
@@ -136,11 +142,21 @@ export class Workbench {
     });
   }
 
-  /** Puts the caret into the editor and types at the end of the line that holds `text`. */
-  async typeAfter(text: string, typed: string): Promise<void> {
+  /** Types a new line below the one that holds `text`, indented as the editor does by itself. */
+  async addLineAfter(text: string, line: string): Promise<void> {
     await this.page.locator('.monaco-editor .view-line', { hasText: text }).first().click();
     await this.page.keyboard.press('End');
-    await this.page.keyboard.insertText(typed);
+    await this.page.keyboard.press('Enter');
+    await this.page.keyboard.insertText(line);
+  }
+
+  /** What extensions wrote behind the lines that are on screen. */
+  async lineEnds(): Promise<string[]> {
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll('.monaco-editor .view-line span')]
+        .map(span => getComputedStyle(span, '::after').content)
+        .filter(content => content !== 'none' && content !== 'normal'),
+    );
   }
 
   /** Waits for the page inside a panel or a view that holds `selector`. */
@@ -175,22 +191,20 @@ export class Workbench {
   /** For a failed test: the picture goes beside the logs. */
   async keepPicture(name: string): Promise<void> {
     mkdirSync('out/test', { recursive: true });
-    const file = `out/test/${name}.png`;
+    const file = `out/test/${name.replace(/[^a-z0-9]+/gi, '-').slice(0, 60)}.png`;
     rmSync(file, { force: true });
     await this.page.screenshot({ path: file }).catch(() => {});
   }
 }
 
+type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
+
 /** Looks again and again until there is an answer; names what it waited for when there never is. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false | null> | T,
-  patience = patienceMs,
-): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T> | T, patience = patienceMs): Promise<Truthy<T>> {
   const deadline = Date.now() + patience;
   for (;;) {
     const answer = await look();
-    if (answer) return answer as T;
+    if (answer) return answer as Truthy<T>;
     if (Date.now() > deadline) throw new Error(`Waited ${patience / 1000} s for ${what}`);
     await sleep(50);
   }

@@ -1,0 +1,165 @@
+/**
+ * A user's first hour in real VS Code in a real browser, with a trainer that speaks the protocol and trains nothing: a
+ * mistake, a run, its verdict, a reload, a comparison. One editor serves all, in this order.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '../vscode/workbench.ts';
+import { journal, openEditor, runFolders, startByLens, steps } from './editor.ts';
+
+const recipe = 'support-tone.tune.yaml';
+const runPage = 'body[data-page="run"]';
+const comparePage = 'body[data-page="compare"]';
+
+test('from a recipe with a mistake to a comparison', async t => {
+  const editor = await openEditor(t, {
+    trainer: { steps: 60, rate: 20, byVariant: { plain: { steps: 20, rate: 50 } } },
+  });
+  const { page } = editor;
+  const verdict = async () => (await editor.frame(`${runPage} .verdict-sets`)).locator('.verdict-sets');
+  let runsVerdict: string | null = '';
+  const step = steps(t, editor);
+
+  await step('a misspelt key is marked, and the message names the key that was meant', async () => {
+    await editor.openFile(recipe);
+    await page.locator('.view-line', { hasText: 'max_steps' }).first().waitFor();
+    await editor.addLineAfter('max_steps', 'learning_rat: 0.5');
+    await page.locator('.squiggly-error').first().waitFor();
+    await editor.command('Problems: Focus on Problems View');
+    const message = page.locator('.markers-panel .monaco-list-row', { hasText: 'learning_rat' }).last();
+    await message.waitFor();
+    assert.match((await message.textContent()) ?? '', /learning_rate/);
+  });
+
+  await step('the mark goes with the mistake', async () => {
+    await page.locator('.markers-panel .monaco-list-row', { hasText: 'learning_rat' }).last().dblclick();
+    await page.locator('.monaco-editor.focused').waitFor();
+    await editor.command('Delete Line');
+    await page.locator('.squiggly-error').first().waitFor({ state: 'detached' });
+    await editor.command('File: Save');
+    await editor.command('View: Toggle Panel Visibility');
+  });
+
+  await step('the Replay lens starts a run whose points arrive while it runs', async () => {
+    await editor.openFile(recipe);
+    await until('the first line', async () => {
+      await page.keyboard.press('Control+Home');
+      return editor.lens('Replay').first().isVisible();
+    });
+    await startByLens(editor, 'Replay');
+    const run = await editor.frame(`${runPage} .lanes canvas`);
+    const first = await until('the first points', async () =>
+      Number(await run.locator('.lanes').getAttribute('data-newest')),
+    );
+    assert.ok(first < 60, `the first points came with step ${first}`);
+    await until('more points', async () => Number(await run.locator('.lanes').getAttribute('data-newest')) > first);
+  });
+
+  await step('the editor keeps its place beside the panel', async () => {
+    await editor.tab(recipe).waitFor();
+    await editor.lens('Start Fine-Tune').first().waitFor();
+  });
+
+  await step('the run ends with a verdict in words', async () => {
+    const run = await editor.frame(runPage);
+    await run.locator('.status-text', { hasText: 'finished' }).waitFor();
+    runsVerdict = await (await verdict()).textContent();
+    for (const set of ['general', 'facts', 'arithmetic', 'grammar']) assert.match(runsVerdict ?? '', new RegExp(set));
+    assert.match(runsVerdict ?? '', /nats\/token \[/);
+  });
+
+  await step('the lens line ends in the last verdict', async () => {
+    await editor
+      .lens(/forgot|kept|cannot tell/)
+      .first()
+      .waitFor();
+  });
+
+  await step('the recipe shows sparklines at its line ends', async () => {
+    await until('a sparkline', async () => (await editor.lineEnds()).some(text => /[▁▂▃▄▅▆▇█]{3}/.test(text)));
+  });
+
+  await step('the run stands in the tree, below its recipe', async () => {
+    await editor.showContainer('Holdfast');
+    await editor
+      .treeItem(/support-tone, 1 runs?/)
+      .first()
+      .waitFor();
+    await editor
+      .treeItem(/replay.*finished/i)
+      .first()
+      .waitFor();
+  });
+
+  await step('a reload of the window brings all of it back', async () => {
+    await editor.reload();
+    await editor.tab(recipe).waitFor();
+    assert.equal(await (await verdict()).textContent(), runsVerdict);
+    const run = await editor.frame(`${runPage} .lanes canvas`);
+    await until('the last step', async () => (await run.locator('.lanes').getAttribute('data-newest')) === '60');
+    await editor.showContainer('Holdfast');
+    await editor
+      .treeItem(/replay.*finished/i)
+      .first()
+      .waitFor();
+    await editor
+      .lens(/forgot|kept|cannot tell/)
+      .first()
+      .waitFor();
+  });
+
+  await step('a run goes on while no window is open, and is found again', async () => {
+    const folder = await startByLens(editor, 'Narrow');
+    await until('the first step', () => journal(folder).some(({ type }) => type === 'step'));
+    await page.goto('about:blank');
+    await until('the end', () => journal(folder).some(({ type }) => type === 'exited'));
+    await editor.load();
+    await editor.showContainer('Holdfast');
+    await editor
+      .treeItem(/narrow.*finished/i)
+      .first()
+      .waitFor();
+  });
+
+  await step('Compare runs all arms one after the other and lays them side by side', async () => {
+    const before = runFolders(editor.workspace).length;
+    await startByLens(editor, 'Compare');
+    const compare = await editor.frame(`${comparePage} .numbers-table`);
+    const rows = compare.locator('.numbers-table tbody tr');
+    const folders = await until('six runs', () => {
+      const made = runFolders(editor.workspace).slice(before);
+      return made.length >= 6 && made;
+    });
+    await until(
+      'the end of all',
+      () => folders.every(folder => journal(folder).some(({ type }) => type === 'exited')),
+      120_000,
+    );
+    await until('a row for each', async () => (await rows.count()) === folders.length);
+    for (const variant of ['Plain', 'Replay', 'Regularized', 'Narrow']) {
+      await compare.locator('.numbers-table', { hasText: new RegExp(variant, 'i') }).waitFor();
+    }
+    const overlaps = folders.map(folder => journal(folder).map(({ t }) => Number(t)));
+    const spans = overlaps.map(times => [Math.min(...times), Math.max(...times)] as const).sort(([a], [b]) => a - b);
+    for (const [index, [start]] of spans.entries()) {
+      if (index > 0) assert.ok(start >= spans[index - 1]![1], 'two runs at a time');
+    }
+  });
+
+  await step('no page broke its content policy, and nobody else was asked for anything', () => {
+    assert.deepEqual(editor.policyViolations, []);
+    // The editor itself looks for its gallery.
+    assert.deepEqual(
+      editor.strangers.filter(host => !/open-vsx\.org$|vscode-cdn\.net$/.test(host)),
+      [],
+    );
+  });
+});
+
+test('an untrusted folder is shown, and nothing is started in it', async t => {
+  const editor = await openEditor(t, { trainer: {}, trusted: false });
+  await editor.openFile(recipe);
+  await editor.lens('Replay').first().click();
+  await editor.page.locator('.workspace-trust-editor').waitFor();
+  assert.deepEqual(runFolders(editor.workspace), []);
+});
