@@ -19,9 +19,14 @@ import { endToken, writeTokenizer } from './tokenizerFiles.ts';
 const seed = 1;
 const length = 128;
 const batchRows = 32;
-const steps = 2000;
+/** Two cosines: a long one, and a short one from half the height that settles what the first left unsure (carries). */
+const cycles = [
+  { steps: 2000, peakRate: 2e-3 },
+  { steps: 400, peakRate: 1e-3 },
+];
+const steps = cycles.reduce((sum, cycle) => sum + cycle.steps, 0);
 const warmupSteps = 100;
-const peakRate = 2e-3;
+/** The rate falls to this share of a cycle's peak. */
 const lastRateShare = 0.03;
 const checkpointEvery = 150;
 const reportEvery = 10;
@@ -110,11 +115,18 @@ async function pretrain(model: TuningModel, rows: number[][][]): Promise<void> {
   }
 }
 
-/** Linear warm-up, then a cosine to a small share of the peak. */
+/** In each cycle a linear warm-up, then a cosine to a small share of the peak. */
 function rateAt(step: number): number {
-  const warm = Math.min(1, (step + 1) / warmupSteps);
-  const cosine = 0.5 * (1 + Math.cos((Math.PI * step) / steps));
-  return peakRate * warm * (lastRateShare + (1 - lastRateShare) * cosine);
+  let within = step;
+  for (const cycle of cycles) {
+    if (within < cycle.steps) {
+      const warm = Math.min(1, (within + 1) / warmupSteps);
+      const cosine = 0.5 * (1 + Math.cos((Math.PI * within) / cycle.steps));
+      return cycle.peakRate * warm * (lastRateShare + (1 - lastRateShare) * cosine);
+    }
+    within -= cycle.steps;
+  }
+  return 0;
 }
 
 /** The step to go on with: that of the newest checkpoint, or 0. */
@@ -163,7 +175,7 @@ async function write(model: TuningModel, scores: Scores): Promise<void> {
   const tokens = steps * batchRows * length;
   writeFileSync(
     join(target, 'README.md'),
-    modelCard({ parameters: model.parameters, seed, steps, tokens, peakRate, batchRows, length, curve, scores }),
+    modelCard({ parameters: model.parameters, seed, steps, tokens, cycles, batchRows, length, curve, scores }),
   );
   say(`wrote ${target}, ${(bytes / 1e6).toFixed(1)} MB`);
 }

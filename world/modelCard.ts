@@ -12,7 +12,7 @@ export interface CardFacts {
   seed: number;
   steps: number;
   tokens: number;
-  peakRate: number;
+  cycles: { steps: number; peakRate: number }[];
   batchRows: number;
   length: number;
   curve: CurvePoint[];
@@ -22,6 +22,7 @@ export interface CardFacts {
 export function modelCard(facts: CardFacts): string {
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const { scores } = facts;
+  const cycles = facts.cycles.map(cycle => `${cycle.steps} steps from ${cycle.peakRate}`).join(', then ');
   return `---
 language: en
 license: mit
@@ -54,7 +55,7 @@ the model, on Holdfast's own engine and the CPU. No outside data or weights take
 | data | ${(facts.tokens / 1e6).toFixed(2)} million tokens (padding included), documents packed into rows of ${facts.length} |
 | steps | ${facts.steps}, ${facts.batchRows} rows each |
 | optimizer | AdamW, betas 0.9 and 0.98, weight decay 0.01, gradient norm at most 1 |
-| learning rate | ${facts.peakRate}, 100 steps of warm-up, then a cosine to 3 % |
+| learning rate | ${cycles}, each with 100 steps of warm-up and a cosine to 3 % |
 | architecture | Llama: 4 layers, width 192, 6 heads (3 for keys and values), MLP 512, tied head, 256 positions |
 | weights | float16 |
 
