@@ -23,7 +23,7 @@ export function stage(target: string, folder: string): void {
   }
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const list = path.join(folder, '..', 'bundled.json');
+  const list = `${folder}.bundled.json`;
   const build = ['esbuild.mjs', '--minify', `--outdir=${path.join(folder, 'dist')}`, `--list=${list}`];
   execFileSync(process.execPath, build, { cwd: checkout, stdio: 'inherit' });
 

@@ -37,9 +37,15 @@ function gate(name: string, title: string, ...argv: string[]): Suite {
   return { name, title, argv: [process.execPath, ...argv], limitSeconds: 180, kind: 'gate' };
 }
 
-function nodeTests(name: string, title: string, files: string[], more: Partial<Suite> & { node?: string } = {}): Suite {
-  const { node = process.execPath, ...rest } = more;
-  const argv = [node, '--import', 'tsx', '--test', '--test-timeout=240000', ...files];
+function nodeTests(
+  name: string,
+  title: string,
+  files: string[],
+  more: Partial<Suite> & { node?: string; concurrency?: number } = {},
+): Suite {
+  const { node = process.execPath, concurrency = 2, ...rest } = more;
+  const limits = [`--test-concurrency=${concurrency}`, '--test-timeout=240000'];
+  const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
   return { name, title, argv, limitSeconds: 300, kind: 'nodeTest', ...rest };
 }
 
@@ -48,7 +54,8 @@ export function allSuites(): Suite[] {
   const unit = testFiles(...unitAreas);
   const skip24 =
     here === '24' ? 'ran on Node 24 already' : hasServer ? undefined : 'a Node 24 comes along on Linux x64 only';
-  const browser = { needsBuild: true, skip: hasServer ? undefined : noServer };
+  // One editor at a time: two would slow each other down, and they share the laid-out extension.
+  const browser = { needsBuild: true, concurrency: 1, skip: hasServer ? undefined : noServer };
   return [
     gate('build', 'bundles', 'esbuild.mjs', '--tests'),
     gate('types', 'types', bin('typescript/bin/tsc'), '-p', '.'),

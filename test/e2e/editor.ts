@@ -11,6 +11,8 @@ import { until, Workbench, type WorkbenchOptions } from '../vscode/workbench.ts'
 export interface EditorOptions extends WorkbenchOptions {
   /** Trains nothing, speaks the protocol. Without it the engine trains. */
   trainer?: FakeTrainerOptions;
+  /** Edits of the examples before they are opened: file name → what becomes of its text. */
+  edits?: Record<string, (text: string) => string>;
 }
 
 let staged: string | undefined;
@@ -25,11 +27,20 @@ export function stagedExtension(): string {
 }
 
 /** Opened for one test and closed with it. */
-export async function openEditor(t: TestContext, { trainer, ...options }: EditorOptions = {}): Promise<Workbench> {
+export async function openEditor(
+  t: TestContext,
+  { trainer, edits = {}, ...options }: EditorOptions = {},
+): Promise<Workbench> {
   const extension = stagedExtension();
   const env = { ...options.env, ...(trainer && { HOLDFAST_TRAINER: JSON.stringify(fakeTrainer(trainer)) }) };
   const workbench = await Workbench.open({
     files: path.join(extension, 'examples'),
+    prepare: workspace => {
+      for (const [name, edit] of Object.entries(edits)) {
+        const file = path.join(workspace, name);
+        writeFileSync(file, edit(readFileSync(file, 'utf8')));
+      }
+    },
     extensions: [extension],
     ...options,
     env,
@@ -61,9 +72,9 @@ export function steps(t: TestContext, editor: Workbench) {
  * Clicks a lens and waits for the run it starts. The editor draws its lenses anew now and then, and a click between two
  * drawings goes nowhere: then it is clicked again.
  */
-export async function startByLens(editor: Workbench, lens: string): Promise<string> {
-  const before = runFolders(editor.workspace).length;
-  const started = () => runFolders(editor.workspace)[before];
+export async function startByLens(editor: Workbench, lens: string, project = editor.workspace): Promise<string> {
+  const before = runFolders(project).length;
+  const started = () => runFolders(project)[before];
   for (let click = 0; click < 4 && !started(); click++) {
     await editor.lens(lens).first().click();
     await until(`a run started by ${lens}`, started, 10_000).catch(() => {});
@@ -71,9 +82,9 @@ export async function startByLens(editor: Workbench, lens: string): Promise<stri
   return until(`a run started by ${lens}`, started);
 }
 
-/** Folders of the runs that a workspace holds, oldest first. */
-export function runFolders(workspace: string): string[] {
-  const runs = path.join(workspace, '.holdfast/runs');
+/** Folders of the runs that a folder of recipes holds, oldest first. */
+export function runFolders(project: string): string[] {
+  const runs = path.join(project, '.holdfast/runs');
   if (!existsSync(runs)) return [];
   return readdirSync(runs)
     .sort()

@@ -12,8 +12,12 @@ import { type ServerOptions, startServer, type VsCodeServer } from './server.ts'
 export interface WorkbenchOptions extends ServerOptions {
   /** Copied into a workspace of the test's own, which is opened. */
   files?: string;
+  /** Changes that copy before the editor sees it. */
+  prepare?(workspace: string): void;
   viewport?: { width: number; height: number };
 }
+
+export type { Frame };
 
 const patienceMs = 60_000;
 
@@ -47,6 +51,7 @@ export class Workbench {
     const workspace = path.join(server.folder, 'workspace');
     mkdirSync(workspace);
     if (options.files) cpSync(options.files, workspace, { recursive: true });
+    options.prepare?.(workspace);
     const browser = await openBrowser().catch(async error => {
       await server.stop();
       throw error;
