@@ -26,8 +26,8 @@ export class LineSplitter {
     const lines: Line[] = [];
     let from = 0;
     for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
-      this.#hold(chunk.subarray(from, at));
-      lines.push(this.#take(1));
+      const part = chunk.subarray(from, at);
+      lines.push(this.#held === 0 ? this.#whole(part, 1) : this.#finish(part, 1));
       from = at + 1;
     }
     this.#hold(chunk.subarray(from));
@@ -36,34 +36,35 @@ export class LineSplitter {
 
   /** What is left at the end of the stream: a last line without a newline. */
   end(): Line | null {
-    return this.#held === 0 ? null : this.#take(0);
+    return this.#held === 0 ? null : this.#finish(new Uint8Array(0), 0);
   }
 
   #hold(part: Uint8Array): void {
     if (part.length === 0) return;
     this.#held += part.length;
     if (this.#held > this.#limit) this.#parts = [];
-    // A copy: the stream may use its buffer again.
-    else this.#parts.push(part.slice());
+    // A copy, since the stream may use its memory again; `slice` of a Node buffer would be none.
+    else this.#parts.push(new Uint8Array(part));
   }
 
-  #take(newlineBytes: number): Line {
-    const bytes = this.#held + newlineBytes;
-    const tooLong = this.#held > this.#limit;
-    const text = tooLong ? '' : this.#decode();
+  #finish(last: Uint8Array, newlineBytes: number): Line {
+    this.#hold(last);
+    const length = this.#held;
+    const parts = this.#parts;
     this.#parts = [];
     this.#held = 0;
-    return tooLong ? { tooLong, bytes } : { text, bytes };
-  }
-
-  #decode(): string {
-    if (this.#parts.length === 1) return this.#decoder.decode(this.#parts[0]);
-    const whole = new Uint8Array(this.#held);
+    if (length > this.#limit) return { tooLong: true, bytes: length + newlineBytes };
+    const whole = new Uint8Array(length);
     let at = 0;
-    for (const part of this.#parts) {
+    for (const part of parts) {
       whole.set(part, at);
       at += part.length;
     }
-    return this.#decoder.decode(whole);
+    return this.#whole(whole, newlineBytes);
+  }
+
+  #whole(line: Uint8Array, newlineBytes: number): Line {
+    const bytes = line.length + newlineBytes;
+    return line.length > this.#limit ? { tooLong: true, bytes } : { text: this.#decoder.decode(line), bytes };
   }
 }

@@ -22,6 +22,14 @@ test('lines come out whole whatever the chunks, also within a character', () => 
   }
 });
 
+test('a stream may use its memory again for the next chunk', () => {
+  const splitter = new LineSplitter();
+  const memory = Buffer.alloc(4);
+  const lines: Line[] = [];
+  for (const chunk of ['abcd', 'ef\ng', 'hi\n']) lines.push(...splitter.push(memory.subarray(0, memory.write(chunk))));
+  assert.deepEqual(texts(lines), ['abcdef', 'ghi']);
+});
+
 test('a line over the limit is told as one, takes no memory, and the next line is read', () => {
   const splitter = new LineSplitter(10);
   const lines = splitter.push(bytes(`${'x'.repeat(1000)}\nnext\n`));
