@@ -44,7 +44,7 @@ export function verdictCard(): Part {
       showFailure(run.error);
       // The place of a line for each set is kept free from the moment the sets are known.
       const sets = Math.max(Object.keys(run.prepared?.probes ?? {}).length, run.verdict.lines.length);
-      verdict.style.minHeight = sets > 0 ? `${58 + 23 * sets}px` : '';
+      verdict.style.setProperty('--sets', String(sets));
       showVerdict({
         run: {
           verdict: run.verdict,
@@ -55,7 +55,8 @@ export function verdictCard(): Part {
         watched: run.prepared === null || Object.keys(run.prepared.probes).length > 0,
       });
       showChecks(run.stepZero);
-      showWarnings([...new Set([...(run.prepared?.warnings ?? []), ...(run.result?.warnings ?? [])])]);
+      const atEnd = isLive(run.status) ? [] : (run.result?.warnings ?? []);
+      showWarnings([...new Set([...(run.prepared?.warnings ?? []), ...atEnd])]);
     },
   };
 }
@@ -75,15 +76,27 @@ function verdictLines(run: Pick<RunView, 'verdict'>, scores: Scores): HTMLElemen
           h(
             'span',
             { class: 'verdict-text' },
-            line.text,
+            firstSentence(line.text),
             scores[line.set]?.replayed && h('span', { class: 'replayed', title: replayedHelp() }, t('replayed')),
           ),
           intervalPicture(scores[line.set]),
         ),
       ),
     ),
-    h('p', { class: 'note' }, note),
+    h(
+      'details',
+      { class: 'verdict-more' },
+      h('summary', {}, t('In full')),
+      ...lines.map(line => h('p', {}, line.text)),
+      h('p', {}, note),
+    ),
   ];
+}
+
+/** The judgement; further figures of the set stand in the full text. */
+function firstSentence(text: string): string {
+  const end = text.indexOf('. ');
+  return end < 0 ? text : text.slice(0, end + 1);
 }
 
 /** The worst verdict, and which sets have it. */

@@ -363,7 +363,7 @@ export class LaneGroup implements LaneContext {
     const step = this.#cursor;
     const marks = step === null ? [] : this.#extras.marks.filter(mark => mark.step === step).map(mark => mark.text);
     setText(this.#readout, step === null ? '' : [t('Step {0}', formatCount(step)), ...marks].join(' · '));
-    if (this.#zoomOut) this.#zoomOut.toggleAttribute('disabled', this.#view.zoom === null);
+    if (this.#zoomOut) this.#zoomOut.hidden = this.#view.zoom === null;
     this.#follow?.set(this.#view.follow);
   }
 
