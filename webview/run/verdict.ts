@@ -86,9 +86,8 @@ function verdictLines(run: Pick<RunView, 'verdict'>, scores: Scores): HTMLElemen
     h(
       'details',
       { class: 'verdict-more' },
-      h('summary', {}, t('In full')),
+      h('summary', {}, note || t('In full')),
       ...lines.map(line => h('p', {}, line.text)),
-      h('p', {}, note),
     ),
   ];
 }
