@@ -182,6 +182,17 @@ export class Workbench {
     );
   }
 
+  /** Nothing moves any more: two pictures in a row are equal. */
+  async settled(): Promise<void> {
+    let before: Buffer = Buffer.alloc(0);
+    await until('a picture that stands still', async () => {
+      const now = await this.page.screenshot();
+      const same = now.equals(before);
+      before = now;
+      return same;
+    });
+  }
+
   /** Changes the user's settings; the editor reads them anew by itself. */
   changeSettings(changes: Record<string, unknown>): void {
     const settings = JSON.parse(readFileSync(this.server.settingsFile, 'utf8'));
