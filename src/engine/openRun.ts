@@ -175,6 +175,8 @@ function preparedEvent(
     trainedShare: model.trainedParameters / model.parameters,
     trained: describeTrained(model, recipe.adapter !== undefined),
     steps,
+    memoryEstimateBytes: model.estimate({ rows: recipe.train.micro_batch_size, length: recipe.train.max_length })
+      .memoryBytes,
     data: {
       trainRows,
       replayRows,
