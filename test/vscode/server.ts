@@ -135,11 +135,13 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
   // The last chance when this process ends without `stop`.
   const onExit = () => signalAll(folder, 'SIGKILL');
   process.once('exit', onExit);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, endUnlessOthersCare);
 
   const url = `http://127.0.0.1:${port}/`;
   const stop = async () => {
     await endMarked(folder);
     process.off('exit', onExit);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, endUnlessOthersCare);
     cleanUp();
   };
   for (const deadline = Date.now() + 60_000; !(await answers(url)); await sleep(100)) {
@@ -147,6 +149,11 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
     if (Date.now() > deadline) throw new Error(`VS Code did not answer within a minute\n${log()}`);
   }
   return { url, port, folder, holdfastHome, settingsFile, log, stop };
+}
+
+/** A signal that nobody handles ends a process without its `exit` event, and the server would stay. */
+function endUnlessOthersCare(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) === 0) process.exit(1);
 }
 
 function installFolder(source: string, extensions: string): void {
