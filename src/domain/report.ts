@@ -194,9 +194,8 @@ function differingTable({ differing, runs }: ComparisonView, label: (run: RunVie
 
 function honestNotes(runs: RunView[], label: (run: RunView) => string, t: Translate): string[] {
   const seeds = new Set(runs.map(({ settings }) => settings['train.seed']));
-  const methods = [
-    ...new Set(runs.flatMap(({ result }) => Object.values(result?.forgetting ?? {}).map(set => set.method))),
-  ];
+  const scores = runs.flatMap(({ result }) => Object.values(result?.forgetting ?? {}));
+  const methods = [...new Set(scores.flatMap(({ method, accuracy }) => [method, accuracy?.method]))];
   const failed = runs.filter(({ status }) => status === 'failed' || status === 'lost');
   const warnings = runs.flatMap(run => (run.result?.warnings ?? []).map(text => `${label(run)}: ${text}`));
   const failedChecks = runs.filter(({ result }) => result?.stepZero && !result.stepZero.ok);

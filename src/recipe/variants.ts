@@ -36,12 +36,15 @@ export function comparisonArms(
   const names = availableVariants(recipe).filter(({ available }) => available);
   const arms = names.filter(({ name }) => name !== 'as-written').map(({ name }) => arm(name));
   const plain = arms[0]!;
-  const train = { ...plain.train, learning_rate: plain.train.learning_rate / 3 };
+  const train = { ...plain.train, learning_rate: aThird(plain.train.learning_rate) };
   arms.splice(1, 0, { ...plain, variant: thirdRateLabel, train });
   const written = arm('as-written');
   if (!arms.some(other => isSameRun(other, written))) arms.push(written);
   return only ? arms.filter(({ variant }) => only.includes(variant)) : arms;
 }
+
+/** In as many digits as people read. */
+const aThird = (rate: number): number => Number((rate / 3).toPrecision(4));
 
 const isSameRun = (a: ResolvedRecipe, b: ResolvedRecipe): boolean =>
   JSON.stringify({ ...a, variant: '' }) === JSON.stringify({ ...b, variant: '' });
