@@ -6,6 +6,7 @@
 import type { Recipe } from '../../recipe/schema.ts';
 import type { Batch } from '../batch.ts';
 import { ignoredLabel } from '../batch.ts';
+import { EngineError } from '../engineError.ts';
 
 export type RegularizeSettings = NonNullable<Recipe['method']['regularize']>;
 
@@ -14,6 +15,18 @@ export interface TeacherChoice {
   /** copy: a full second set of weights. swap: base values of the tuned tensors only, the rest is shared. */
   teacher: 'copy' | 'swap';
   reason: string;
+}
+
+/** A penalty on rows that never come would be silence that looks like a method. */
+export function refuseUnreachable({ on }: RegularizeSettings, hasReplay: boolean): void {
+  if (hasReplay || on.includes('task')) return;
+  throw new EngineError(
+    'nothing-regularized',
+    'method.regularize.on names replay rows alone, and nothing is replayed',
+    {
+      remedy: 'Add method.replay, or let regularize.on include task.',
+    },
+  );
 }
 
 export function chooseTeacher(settings: RegularizeSettings, isAdapter: boolean): TeacherChoice {

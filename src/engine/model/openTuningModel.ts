@@ -8,7 +8,7 @@ import { RandomStream } from '../data/randomStreams.ts';
 import { EngineError } from '../engineError.ts';
 import { type Shape, size } from '../graph/graph.ts';
 import { loraTensors } from '../methods/lora.ts';
-import { chooseTeacher } from '../methods/regularize.ts';
+import { chooseTeacher, refuseUnreachable } from '../methods/regularize.ts';
 import { openOnnxRuntime } from '../runtime/onnxruntime/openOnnxRuntime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { StateStore } from '../state/stateStore.ts';
@@ -27,7 +27,8 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
   const { config, raw } = await readModelConfig(folder);
   const shapes = parameterShapes(config);
   const plan = planTuning(recipe, shapes);
-  const { regularize } = recipe.method;
+  const { regularize, replay } = recipe.method;
+  if (regularize) refuseUnreachable(regularize, replay !== undefined);
   const teacher = regularize ? chooseTeacher(regularize, plan.adapter !== undefined) : undefined;
   const ownBase = teacher?.teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained;
   const separateBase = new Set(purpose === 'tune' ? ownBase : []);

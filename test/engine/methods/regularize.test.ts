@@ -63,6 +63,13 @@ for (const parts of [{}, { adapter }, { method: { narrow: { tune: ['attention'] 
   });
 }
 
+test('a penalty on replay rows alone is refused where nothing is replayed', async () => {
+  await assert.rejects(
+    withModel({ method: { regularize: { on: ['replay'] } } }, async () => {}),
+    /nothing is replayed/,
+  );
+});
+
 test('the teacher is chosen with a reason', async () => {
   await withModel({ adapter, method: { regularize: {} } }, async model => {
     assert.equal(model.teacher?.teacher, 'swap');
@@ -72,7 +79,7 @@ test('the teacher is chosen with a reason', async () => {
 
 test('the penalty is the mean KL over the chosen rows, with its weight and T² in the objective', async () => {
   const regularize = { weight: 0.7, temperature: 2, on: ['replay'] as 'replay'[] };
-  await withModel({ method: { regularize } }, async model => {
+  await withModel({ method: { regularize, replay: { data: 'old.txt' } } }, async model => {
     for (let i = 0; i < 3; i++) await model.step([mixed(i)], { learningRate: 1e-2 });
     const { objective, loss, replayLoss, penalties } = await model.probe([mixed(7)]);
     const crossEntropy = (3 * loss + replayLoss!) / 4;

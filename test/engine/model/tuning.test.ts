@@ -37,6 +37,28 @@ for (const [title, parts] of Object.entries({ plain: {}, regularized, adapted })
   });
 }
 
+test('products and sums large enough to be shared among threads give the same bits with 1, 2 and 3', async () => {
+  const sizes = { vocab_size: 1024, hidden_size: 192, intermediate_size: 512, num_hidden_layers: 1 };
+  const rest = {
+    num_attention_heads: 6,
+    num_key_value_heads: 3,
+    max_position_embeddings: 64,
+    tie_word_embeddings: true,
+  };
+  const hashWith = async (threads: number) => {
+    const model = await openFreshModel({ config: { ...sizes, ...rest }, seed: 1, train: recipe().train, threads });
+    for (let i = 0; i < 2; i++) await model.step([someBatch(i, 16, 64)], { learningRate: 1e-2 });
+    const hash = createHash('sha256');
+    for (const { name } of model.state.entries()) hash.update(await model.state.read(name));
+    hash.update(await model.score(someBatch(7, 16, 64), 'tuned'));
+    await model.close();
+    return hash.digest('hex');
+  };
+  const alone = await hashWith(1);
+  assert.equal(await hashWith(2), alone);
+  assert.equal(await hashWith(3), alone);
+});
+
 test('a checkpoint resumes bit for bit, optimizer and counters included', async () => {
   const parts: RecipeParts = { method: { regularize: { weight: 0.5 } }, train: { weight_decay: 0.1 } };
   const steps = async (model: TuningModel, from: number, to: number) => {
