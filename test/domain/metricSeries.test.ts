@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MetricSeries } from '../../src/domain/metricSeries.ts';
+import { cpuMs } from './cpuTime.ts';
 import { normal, uniform } from './randomValues.ts';
 
 function seriesOf(values: (number | null)[]): MetricSeries {
@@ -27,11 +28,11 @@ test('a spike of one step among a million survives at any width', () => {
 
 test('a million points are appended and cut into 2,000 columns quickly', () => {
   const series = new MetricSeries();
-  const started = performance.now();
+  const started = cpuMs();
   for (let step = 0; step < 1_000_000; step++) series.append(step, step % 97);
-  const appended = performance.now();
+  const appended = cpuMs();
   series.buckets(0, 1_000_000, 2000);
-  const cut = performance.now();
+  const cut = cpuMs();
   assert.ok(appended - started < 5000 && cut - appended < 2000, `${appended - started} ms, ${cut - appended} ms`);
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cpuMs } from './cpuTime.ts';
 import { accuracy, evaluated, FakeJournal, finished, prepared, setScore } from './runs.ts';
 
 const budget = { nats: 0.05 };
@@ -221,10 +222,10 @@ test('a series that is declared late takes its unit and lane', () => {
 test('ten thousand series are folded without trouble', () => {
   const journal = new FakeJournal();
   const metrics = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`m${i}`, i]));
-  const started = performance.now();
+  const started = cpuMs();
   for (let step = 1; step <= 20; step++) journal.say({ type: 'step', step, metrics });
   assert.equal(journal.view().catalogue.length, 10_000);
-  assert.ok(performance.now() - started < 5000);
+  assert.ok(cpuMs() - started < 5000);
 });
 
 test('samples of one prompt and step are kept once', () => {
