@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { App } from './host/app.ts';
 import { registerCommands } from './host/commands/commands.ts';
+import { RunsView } from './host/runs/runsView.ts';
 import { readSettings } from './host/settings.ts';
 
 /** What tests ask the extension; nothing that other extensions should build on. */
@@ -15,14 +16,16 @@ export function activate(context: vscode.ExtensionContext): HoldfastExports {
   const log = vscode.window.createOutputChannel('Holdfast', { log: true });
   const app = once(async () => {
     const { App } = await import('./host/app.ts');
-    const built = new App(context.extensionUri, log);
+    const built = new App(context.extensionUri, log, view);
     context.subscriptions.push(built);
     await built.begin();
     return built;
   });
+  const view = new RunsView(async () => (await app()).tree);
   useHome();
   context.subscriptions.push(
     log,
+    view,
     registerCommands(app, context, log),
     ...['run', 'compare', 'check'].map(page => registerPanel(`holdfast.${page}`, app)),
     vscode.window.registerWebviewViewProvider('holdfast.metrics', {

@@ -10,7 +10,8 @@ import { notifyEnd } from './runs/notifications.ts';
 import { PastRuns } from './runs/pastRuns.ts';
 import { RunService } from './runs/runService.ts';
 import { RunsModel } from './runs/runsModel.ts';
-import { type RunsView, registerRunsView } from './runs/runsView.ts';
+import { RunsTree } from './runs/runsTree.ts';
+import type { RunsView } from './runs/runsView.ts';
 import { registerStatusBar } from './runs/statusBar.ts';
 
 export class App implements vscode.Disposable {
@@ -20,13 +21,14 @@ export class App implements vscode.Disposable {
   readonly model: RunsModel;
   readonly service: RunService;
   readonly panels: Panels;
-  readonly view: RunsView;
+  readonly tree: RunsTree;
   readonly inlineMetrics: InlineMetrics;
   /** The docked view, once it was shown. */
   metrics: MetricsView | undefined;
+  readonly #view: RunsView;
   readonly #parts: vscode.Disposable[];
 
-  constructor(extension: vscode.Uri, log: vscode.LogOutputChannel) {
+  constructor(extension: vscode.Uri, log: vscode.LogOutputChannel, view: RunsView) {
     const around = { extension, log };
     this.extension = extension;
     this.log = log;
@@ -34,7 +36,8 @@ export class App implements vscode.Disposable {
     this.model = new RunsModel(log);
     this.service = new RunService(extension.fsPath, log);
     this.panels = new Panels(this.model, this.service, around);
-    this.view = registerRunsView(this.model);
+    this.#view = view;
+    this.tree = new RunsTree(this.model);
     this.inlineMetrics = new InlineMetrics(this.recipes, this.model);
     const live = new LiveRuns(this.model);
     const past = new PastRuns(this.model);
@@ -43,7 +46,8 @@ export class App implements vscode.Disposable {
       this.recipes,
       this.model,
       this.panels,
-      this.view,
+      this.tree,
+      view.attach(this.tree, this.model),
       this.inlineMetrics,
       live,
       past,
@@ -65,7 +69,7 @@ export class App implements vscode.Disposable {
   }
 
   selectedRuns(): string[] {
-    return this.view.selectedRuns();
+    return this.#view.selectedRuns;
   }
 
   dispose(): void {

@@ -6,12 +6,12 @@ import type { RunsNode } from '../../src/host/runs/runsTree.ts';
 import { closeAll, holdfast, lensesOf, openExample, until, useFakeTrainer } from './support.ts';
 
 /** The tree as it is drawn: labels below each other. */
-function drawn({ view }: Pick<App, 'view'>, parent?: RunsNode): Record<string, string> {
+function drawn({ tree }: Pick<App, 'tree'>, parent?: RunsNode): Record<string, string> {
   const rows: Record<string, string> = {};
-  for (const node of view.tree.getChildren(parent)) {
-    const item = view.tree.getTreeItem(node);
+  for (const node of tree.getChildren(parent)) {
+    const item = tree.getTreeItem(node);
     rows[item.id ?? ''] = `${item.label} | ${item.description} | ${item.contextValue}`;
-    if (node.kind === 'group') Object.assign(rows, drawn({ view }, node));
+    if (node.kind === 'group') Object.assign(rows, drawn({ tree }, node));
   }
   return rows;
 }
@@ -54,7 +54,7 @@ suite('Runs', () => {
     assert(ended.verdict, 'no verdict');
     assert.equal(ended.step, 60);
     assert.match(drawn(app)[id] ?? '', /^replay \| (kept|forgot|cannot tell).* \| run\.finished$/);
-    const checkpoints = app.view.tree.getChildren({ kind: 'run', id });
+    const checkpoints = app.tree.getChildren({ kind: 'run', id });
     assert(
       checkpoints.length > 0 && checkpoints.every(({ kind }) => kind === 'checkpoint'),
       'no checkpoints below the run',

@@ -60,7 +60,7 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     openLog: async () => (await runs()).openLog,
     exportReport: async () => (await runs()).exportReport,
     refreshRuns: async () => app => app.model.refresh(),
-    showMoreRuns: async () => (app, group) => app.view.tree.showMore(String(group)),
+    showMoreRuns: async () => (app, group) => app.tree.showMore(String(group)),
     newRecipe: async () => {
       const { newRecipe } = await import('./newRecipe.ts');
       return () => newRecipe();

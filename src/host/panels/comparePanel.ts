@@ -20,8 +20,11 @@ export class ComparePanel implements PageBackend, vscode.Disposable {
     this.page = new PagePanel(panel, 'compare', this, around);
     this.series.channel = this.page.channel;
     // The plane and the verdicts are of all runs together: when one of them ends, all is told anew.
-    this.#listener = model.onDidChange(({ ids }) => {
-      if (runIds.some(id => ids.has(id))) this.page.channel.stateChanged();
+    let told = '';
+    this.#listener = model.onDidChange(() => {
+      const outcomes = runIds.map(id => `${model.get(id)?.status} ${model.get(id)?.verdict}`).join();
+      if (outcomes !== told) this.page.channel.stateChanged();
+      told = outcomes;
     });
   }
 

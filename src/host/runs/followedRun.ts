@@ -19,6 +19,8 @@ export interface FollowedChange {
 const logTailBytes = 8 * 1024;
 const logTailLines = 60;
 const logPauseMs = 1000;
+/** Between two looks at the processes of a run whose journal speaks. */
+const lookPauseMs = 500;
 
 export class FollowedRun implements vscode.Disposable {
   readonly id: string;
@@ -80,8 +82,11 @@ export class FollowedRun implements vscode.Disposable {
     try {
       const request = await folder.request();
       this.#state = new RunState(identityOf(this.#entry, request ? flattenSettings(request.recipe) : {}));
+      let lookedAt = 0;
       const isAtEnd = async () => {
+        if (Date.now() < lookedAt + lookPauseMs) return false;
         const isEnd = await this.#look();
+        lookedAt = Date.now();
         caughtUp();
         return isEnd;
       };

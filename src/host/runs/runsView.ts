@@ -1,34 +1,60 @@
-/** The tree of runs as a view: its badge, its selection, and what it tells the editor's conditions. */
+/**
+ * The tree of runs as a view: registered at once, because the editor asks for it as soon as it is visible; filled when
+ * the runs are known. Keeps its badge and what the editor's conditions know of runs.
+ */
 import * as vscode from 'vscode';
-import { isLive, type RunsModel } from './runsModel.ts';
-import { type RunsNode, RunsTree } from './runsTree.ts';
+import type { RunsModel } from './runsModel.ts';
+import type { RunsNode, RunsTree } from './runsTree.ts';
 
-export interface RunsView extends vscode.Disposable {
-  tree: RunsTree;
-  selectedRuns(): string[];
-}
+export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
+  readonly #tree: () => Promise<RunsTree>;
+  readonly #changed = new vscode.EventEmitter<RunsNode | undefined>();
+  readonly #view: vscode.TreeView<RunsNode>;
+  #attached: RunsTree | undefined;
+  readonly onDidChangeTreeData = this.#changed.event;
 
-export function registerRunsView(model: RunsModel): RunsView {
-  const tree = new RunsTree(model);
-  const view = vscode.window.createTreeView<RunsNode>('holdfast.runs', {
-    treeDataProvider: tree,
-    canSelectMany: true,
-    showCollapseAll: true,
-  });
-  const show = () => {
-    const running = model.runs.filter(run => isLive(run) && run.status !== 'queued').length;
-    view.badge = running > 0 ? { value: running, tooltip: vscode.l10n.t('{0} running', running) } : undefined;
-    void vscode.commands.executeCommand(
-      'setContext',
-      'holdfast.hasVerdict',
-      model.runs.some(({ verdict }) => verdict !== null),
-    );
-  };
-  const listener = model.onDidChange(show);
-  show();
-  return {
-    tree,
-    selectedRuns: () => view.selection.flatMap(node => (node.kind === 'run' ? [node.id] : [])),
-    dispose: () => vscode.Disposable.from(listener, view, tree).dispose(),
-  };
+  /** `tree` is asked for when the view is first seen. */
+  constructor(tree: () => Promise<RunsTree>) {
+    this.#tree = tree;
+    const options = { treeDataProvider: this, canSelectMany: true, showCollapseAll: true };
+    this.#view = vscode.window.createTreeView<RunsNode>('holdfast.runs', options);
+  }
+
+  attach(tree: RunsTree, model: RunsModel): vscode.Disposable {
+    this.#attached = tree;
+    const listeners = [
+      tree.onDidChangeTreeData(node => this.#changed.fire(node)),
+      model.onDidChange(() => this.#tell(model)),
+    ];
+    this.#tell(model);
+    return vscode.Disposable.from(...listeners);
+  }
+
+  get selectedRuns(): string[] {
+    return this.#view.selection.flatMap(node => (node.kind === 'run' ? [node.id] : []));
+  }
+
+  async getChildren(node?: RunsNode): Promise<RunsNode[]> {
+    return (this.#attached ?? (await this.#tree())).getChildren(node);
+  }
+
+  async getTreeItem(node: RunsNode): Promise<vscode.TreeItem> {
+    return (this.#attached ?? (await this.#tree())).getTreeItem(node);
+  }
+
+  getParent(node: RunsNode): RunsNode | undefined {
+    return this.#attached?.getParent(node);
+  }
+
+  dispose(): void {
+    this.#view.dispose();
+    this.#changed.dispose();
+  }
+
+  #tell(model: RunsModel): void {
+    const running = model.runs.filter(({ status }) => ['running', 'paused', 'stale'].includes(status)).length;
+    this.#view.badge = running > 0 ? { value: running, tooltip: vscode.l10n.t('{0} running', running) } : undefined;
+    const hasVerdict = model.runs.some(({ verdict }) => verdict !== null);
+    void vscode.commands.executeCommand('setContext', 'holdfast.hasVerdict', hasVerdict);
+  }
 }
