@@ -25,7 +25,7 @@ export interface BootstrapOptions {
   resamples?: number;
 }
 
-export const defaultResamples = 2000;
+const defaultResamples = 2000;
 const level = 0.95;
 
 /**

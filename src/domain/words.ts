@@ -110,7 +110,7 @@ function verdictText(set: Omit<AnySet, 'kind'>, t: Translate): string {
   }
 }
 
-export function budgetText({ budget, unit }: Pick<AnySet, 'budget' | 'unit'>): string {
+function budgetText({ budget, unit }: Pick<AnySet, 'budget' | 'unit'>): string {
   if (!budget) return '';
   return 'nats' in budget ? `${budget.nats} ${unit}` : `${budget.points} points`;
 }

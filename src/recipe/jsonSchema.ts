@@ -59,7 +59,7 @@ const defaultText = ({ default: value }: JsonSchemaNode): string =>
   value === undefined ? '' : `Default: \`${plainJson(value)}\``;
 
 /** "whole number, 1 to 4096", "one of cosine, linear, constant". */
-export function rangeText(node: JsonSchemaNode): string {
+function rangeText(node: JsonSchemaNode): string {
   if (node.anyOf) return [...new Set(node.anyOf.map(rangeText))].filter(Boolean).join(', or ');
   if (node.const !== undefined) return String(node.const);
   if (node.enum) return `one of ${node.enum.join(', ')}`;

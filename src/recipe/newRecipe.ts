@@ -1,6 +1,6 @@
 /** The text of a starter recipe: everything a first run needs, forgetting watched from the start. Knows no files. */
 
-export const starterFiles = {
+const starterFiles = {
   train: 'data/train.jsonl',
   eval: 'data/eval.jsonl',
   probe: 'data/general.txt',

@@ -29,7 +29,7 @@ const budget = z
     examples: [{ nats: 0.05 }, { points: 2 }],
   });
 
-export const probeSchema = z.strictObject({
+const probeSchema = z.strictObject({
   file: path.meta({
     description:
       'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl of text, choice {context, choices, gold} or pairs {good, bad}. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',

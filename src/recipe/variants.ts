@@ -20,7 +20,7 @@ export function availableVariants(recipe: Recipe): Availability[] {
 }
 
 /** The label of the strong baseline: plain tuning at a third of the learning rate. Safe in ids and file names. */
-export const thirdRateLabel = 'plain-third-rate';
+const thirdRateLabel = 'plain-third-rate';
 
 /**
  * Plain, each single part that can run, plain at a third of the rate, and the file as written where it is none of
