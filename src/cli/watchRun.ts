@@ -22,10 +22,19 @@ export interface Watch {
   run: RunFolder;
   progress: Progress;
   interruptions: Interruptions;
+  /** Ours too, behind it in the queue: a stop is meant for all of them. */
+  behind?: RunFolder[];
   onRecord?: (record: JournalRecord) => void;
 }
 
-export async function watchRun({ store, run, progress, interruptions, onRecord }: Watch): Promise<StatusOfRun> {
+export async function watchRun({
+  store,
+  run,
+  progress,
+  interruptions,
+  behind = [],
+  onRecord,
+}: Watch): Promise<StatusOfRun> {
   const since = Date.now();
   let last = await statusOf(run);
   let lookedAt = 0;
@@ -41,6 +50,7 @@ export async function watchRun({ store, run, progress, interruptions, onRecord }
     progress.say(
       times === 1 ? 'Stopping: the step is finished and saved. Ctrl-C again stops at once.' : 'Stopping at once.',
     );
+    if (times === 1) for (const waiting of behind) await sendControl(waiting, 'stop');
     await sendControl(run, 'stop');
   });
   try {

@@ -8,7 +8,6 @@ import {
   journalEventSchema,
   journalVersion,
   type Stamp,
-  stampSchema,
 } from '../protocol/journal.ts';
 import { isPlainStep } from '../protocol/trainerLines.ts';
 
@@ -46,7 +45,11 @@ export function decodeJournalLine(text: string): JournalLine {
   return event.success ? { kind: 'record', record: { ...stamp, ...event.data } } : { kind: 'unknown', stamp };
 }
 
+/** By hand: it is asked for every line of a long journal. */
 function stampOf(value: unknown): Stamp | null {
-  const checked = stampSchema.safeParse(value);
-  return checked.success ? checked.data : null;
+  const { v, attempt, seq, t } = (value ?? {}) as Partial<Stamp>;
+  const isWhole = (number: unknown, least: number): number is number =>
+    Number.isInteger(number) && Number(number) >= least;
+  if (!isWhole(v, 1) || !isWhole(attempt, 1) || !isWhole(seq, 0) || typeof t !== 'number') return null;
+  return { v, attempt, seq, t };
 }

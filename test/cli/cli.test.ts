@@ -188,6 +188,31 @@ test('compare runs every arm in turn, prints the table, and a failed arm says wh
   assert.equal(code, 2);
 });
 
+test('Ctrl-C in a comparison stops the arm under way and starts no other', async () => {
+  const project = testProject();
+  const { child, done } = start(project, ['compare', 'test.tune.yaml', '--json'], { steps: 100_000, rate: 100 });
+  const running = await until('an arm under way', async () => {
+    for (const id of runFolders(project)) {
+      const run = project.store.run(id);
+      if ((await statusOf(run)).status === 'running') return run;
+    }
+    return null;
+  });
+  await until(
+    'steps',
+    () => existsSync(running.journalFile) && readFileSync(running.journalFile, 'utf8').includes('"step":3,'),
+  );
+  child.kill('SIGINT');
+  const { code, stdout } = await done;
+  assert.equal(code, 130);
+  const results = JSON.parse(stdout) as RunResult[];
+  assert.deepEqual([...new Set(results.map(({ status }) => status))], ['stopped']);
+  assert.deepEqual(
+    results.map(({ steps }) => steps > 0),
+    [true, false, false, false, false],
+  );
+});
+
 test('compare --report writes Markdown with its pictures beside it', async () => {
   const project = testProject();
   const words = ['compare', 'test.tune.yaml', '--variants', 'plain,narrow', '--report', 'out/report.md'];

@@ -43,7 +43,9 @@ export const compare: Command = {
     const results: RunResult[] = [];
     try {
       await launchRunner({ ...machine, store, trusted: true });
-      for (const run of runs) results.push(await watchToEnd(store, run, output, interruptions));
+      for (const [place, run] of runs.entries()) {
+        results.push(await watchToEnd(store, run, output, interruptions, runs.slice(place + 1)));
+      }
     } finally {
       interruptions.end();
     }

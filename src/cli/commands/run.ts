@@ -79,13 +79,14 @@ export async function watchToEnd(
   folder: RunFolder,
   output: Output,
   interruptions: Interruptions,
+  behind: RunFolder[] = [],
 ): Promise<RunResult> {
   const request = await folder.request();
   if (!request) throw new Error(`${folder.runJson} is gone`);
   const progress = new Progress(output, request.variant);
   const state = new RunState(identityFor(folder, request));
   const onRecord = (record: Parameters<RunState['apply']>[0]) => void state.apply(record);
-  const status = await watchRun({ store, run: folder, progress, interruptions, onRecord });
+  const status = await watchRun({ store, run: folder, progress, interruptions, behind, onRecord });
   return resultOf(state, status);
 }
 
