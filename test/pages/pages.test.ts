@@ -202,6 +202,17 @@ test('the first batch marks tokens that carry loss by more than colour, and repl
   await page.close();
 });
 
+test('a view that does not follow stays put while points arrive', async () => {
+  const { page } = await pages.open('run-live');
+  await page.getByRole('checkbox', { name: 'Follow newest' }).click();
+  await page.evaluate(() => window.fakeHost.advance(40));
+  await page.waitForFunction(() => document.querySelector<HTMLElement>('.lanes')?.dataset.newest === '124');
+  await page.getByRole('button', { name: 'Whole run' }).waitFor();
+  const { zoom } = await page.evaluate(() => JSON.parse(sessionStorage.getItem('fake-vscode-state')!).view.lanes);
+  assert.deepEqual(zoom, [0, 100]);
+  await page.close();
+});
+
 test('a message that was missed makes the page ask for everything again', async () => {
   const { page } = await pages.open('run-live');
   await page.evaluate(() => {

@@ -72,6 +72,7 @@ export class LaneGroup implements LaneContext {
   #request = 0;
   #columns = 0;
   #scheduled = false;
+  #asking = false;
   #subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   #slowTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -222,7 +223,8 @@ export class LaneGroup implements LaneContext {
       return;
     }
     this.#follow = checkbox(t('Follow newest'), this.#view.follow, follow => {
-      this.#keep({ follow });
+      // What does not follow stays where it is.
+      this.#keep({ follow, zoom: follow ? this.#view.zoom : this.range() });
       this.#followNewest();
       this.#ranged();
     });
@@ -278,7 +280,17 @@ export class LaneGroup implements LaneContext {
     this.#drawSoon(this.#lanes);
   }
 
+  /** Several reasons in one turn make one question. */
   #subscribe(): void {
+    if (this.#asking) return;
+    this.#asking = true;
+    queueMicrotask(() => {
+      this.#asking = false;
+      this.#ask();
+    });
+  }
+
+  #ask(): void {
     const width = this.#lanes[0]?.plotWidth ?? 0;
     if (this.#lanes.length === 0) return;
     this.#columns = this.#view.table ? tableColumns : Math.min(4096, Math.max(120, Math.round(width / 1.5)));

@@ -18,10 +18,13 @@ export function runExtras(run: RunView): LaneExtras {
   };
 }
 
-/** The interval of every forgetting series at every evaluation, by series key. */
+/** The interval of every forgetting and learning series at every evaluation, by series key. */
 export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
   const intervals = new Map<string, Interval[]>();
   for (const evaluation of run.evaluations) {
+    for (const [set, { low, high }] of Object.entries(evaluation.learning)) {
+      add(intervals, seriesKey(run.id, `learning.${set}`), { step: evaluation.step, low, high });
+    }
     for (const [set, score] of Object.entries(evaluation.forgetting)) {
       add(intervals, seriesKey(run.id, `forgetting.${set}`), {
         step: evaluation.step,
