@@ -61,6 +61,8 @@ class OnnxRuntime implements Runtime {
       executionProviders: [this.provider],
       intraOpNumThreads: this.#threads,
       logSeverityLevel: 3,
+      // Waiting threads sleep: beside an editor and a browser, spinning ones take the cores from those who work.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
     return new OnnxProgram(this.#ort, session, graph, lowered);
   }
