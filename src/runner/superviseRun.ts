@@ -25,6 +25,7 @@ import { errorReport } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
+import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
 import type { RunnerSettings } from './settings.ts';
 
@@ -262,26 +263,3 @@ class Supervisor {
 }
 
 const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: false };
-
-/** Runs a task again and again with a pause between, never twice at once. `end` waits for a task under way. */
-function repeat(pauseMs: number, task: () => Promise<void>): { end: () => Promise<void> } {
-  let over = false;
-  let timer: NodeJS.Timeout | undefined;
-  let underWay: Promise<void> = Promise.resolve();
-  const next = () => {
-    if (over) return;
-    underWay = task()
-      .catch(error => void process.stderr.write(`runner: ${errorReport(error).message}\n`))
-      .then(() => {
-        if (!over) timer = setTimeout(next, pauseMs);
-      });
-  };
-  next();
-  return {
-    end: () => {
-      over = true;
-      clearTimeout(timer);
-      return underWay;
-    },
-  };
-}

@@ -2,22 +2,11 @@
  * A run's journal, `journal.ndjson`: the runner appends, everybody else reads or follows. A record is acknowledged once
  * its write call has returned, one call a line. Readers stream, and count what is damaged instead of failing.
  */
-import {
-  closeSync,
-  constants,
-  type FSWatcher,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  watch,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { type JournalEvent, type JournalRecord, journalVersion } from '../protocol/journal.ts';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
+import { ChangeBell } from './changeBell.ts';
 import { decodeJournalLine, encodeJournalLine } from './journalLine.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError } from './runsError.ts';
@@ -211,51 +200,6 @@ class JournalReader {
   #forgetTornLine(): void {
     this.#splitter.end();
     this.#readAt = this.#nextByte;
-  }
-}
-
-/** Rings when the file may have changed. The watcher is quick and not to be trusted alone; the poll is sure. */
-class ChangeBell {
-  #watcher: FSWatcher | null = null;
-  #rung = false;
-  #wake: (() => void) | null = null;
-  readonly #pollMs: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #ring = (): void => {
-    this.#rung = true;
-    this.#wake?.();
-  };
-
-  constructor(file: string, pollMs: number, signal: AbortSignal | undefined) {
-    this.#pollMs = pollMs;
-    this.#signal = signal;
-    signal?.addEventListener('abort', this.#ring);
-    try {
-      // The folder, because the journal may not exist yet.
-      this.#watcher = watch(dirname(file), { persistent: false }, this.#ring);
-      this.#watcher.on('error', () => this.#watcher?.close());
-    } catch {
-      this.#watcher = null;
-    }
-  }
-
-  async next(): Promise<void> {
-    if (!this.#rung) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, this.#pollMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.#wake = null;
-    this.#rung = false;
-  }
-
-  close(): void {
-    this.#watcher?.close();
-    this.#signal?.removeEventListener('abort', this.#ring);
   }
 }
 

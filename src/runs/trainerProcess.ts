@@ -3,7 +3,6 @@
  * Whoever starts one owns its end. Knows nothing of runs and journals.
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
 import type { ErrorReport } from '../protocol/result.ts';
@@ -12,6 +11,7 @@ import { decodeTrainerEvent, encodeLine } from '../protocol/trainerLines.ts';
 import { spawnFailed, startProgram } from './launch.ts';
 import { killMarked, markerName } from './markedProcesses.ts';
 import type { NodeChoice } from './nodePath.ts';
+import { PrintLog } from './printLog.ts';
 import { identityOf, type ProcessIdentity, signalProcess } from './processIdentity.ts';
 
 export interface StartTrainer {
@@ -60,7 +60,6 @@ export interface TrainerExit {
 /** A long evaluation may be under way when a stop comes. */
 const aliveCountsMs = 60_000;
 const lastLines = 20;
-const longestLog = 16 * 1024 * 1024;
 
 export class TrainerProcess {
   readonly marker: string;
@@ -261,39 +260,6 @@ export class TrainerProcess {
     this.#gone = true;
     this.#log.close();
     return { code, signal, stderr: this.#stderr, breach: this.#breach, killedByUs: this.#killedByUs };
-  }
-}
-
-/** What a trainer prints. A log that cannot be written, or has grown long, is no reason to stop training. */
-class PrintLog {
-  #descriptor: number | null = null;
-  #written = 0;
-
-  constructor(file: string | undefined) {
-    if (!file) return;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
-    try {
-      this.#descriptor = openSync(file, flags, 0o644);
-    } catch {
-      this.#descriptor = null;
-    }
-  }
-
-  write(what: string | Uint8Array): void {
-    if (this.#descriptor === null || this.#written > longestLog) return;
-    const bytes = typeof what === 'string' ? Buffer.from(what) : what;
-    this.#written += bytes.length;
-    try {
-      writeSync(this.#descriptor, bytes);
-      if (this.#written > longestLog) writeSync(this.#descriptor, Buffer.from('\n[the rest is left out]\n'));
-    } catch {
-      this.close();
-    }
-  }
-
-  close(): void {
-    if (this.#descriptor !== null) closeSync(this.#descriptor);
-    this.#descriptor = null;
   }
 }
 
