@@ -71,7 +71,7 @@ export function allSuites(): Suite[] {
       kind: 'mocha',
       needsBuild: true,
     },
-    nodeTests('pages', 'pages in a browser', testFiles('pages'), { ...browser, limitSeconds: 120 }),
+    nodeTests('pages', 'pages in a browser', testFiles('pages'), { ...browser, limitSeconds: 300 }),
     nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), { ...browser, limitSeconds: 400 }),
     nodeTests('vsix', 'the packaged extension', testFiles('vsix'), { ...browser, limitSeconds: 400 }),
   ];
