@@ -1,6 +1,6 @@
 /**
  * `npm run make:model`: makes models/holdfast-tiny from nothing but a seed. Writes the corpus, trains the tokenizer,
- * trains the model on our own engine, scores it and writes its card. Keeps checkpoints in .holdfast/make-model: started
+ * trains the model on our own engine, scores it and writes its card. Keeps checkpoints in world/work: started
  * again after an interruption, it goes on where it was.
  */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { endToken, writeTokenizer } from './tokenizerFiles.ts';
 const seed = 1;
 const length = 128;
 const batchRows = 32;
-/** Two cosines: a long one, and a short one from half the height that settles what the first left unsure (carries). */
+/** A long cosine, then a short one from half the height: it settles what the first left unsure, the carries of sums. */
 const cycles = [
   { steps: 2000, peakRate: 2e-3 },
   { steps: 400, peakRate: 1e-3 },
@@ -59,7 +59,7 @@ const config = {
 const train = { weight_decay: 0.01, adam_beta1: 0.9, adam_beta2: 0.98, adam_epsilon: 1e-8, max_grad_norm: 1 };
 
 const root = resolve(dirname(process.argv[1]!), '..');
-const work = join(root, '.holdfast', 'make-model');
+const work = join(root, 'world', 'work');
 const target = join(root, 'models', 'holdfast-tiny');
 const curveFile = join(work, 'curve.ndjson');
 
