@@ -5,9 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { EngineError } from '../../../src/engine/engineError.ts';
-import { parseModelConfig } from '../../../src/engine/model/modelConfig.ts';
+import { firstMoment, secondMoment } from '../../../src/engine/model/adamw.ts';
+import { parseModelConfig, readModelConfig } from '../../../src/engine/model/modelConfig.ts';
 import { openFreshModel, openTuningModel } from '../../../src/engine/model/openTuningModel.ts';
+import { parameterShapes } from '../../../src/engine/model/parameters.ts';
+import { accumulator, Programs } from '../../../src/engine/model/programs.ts';
 import type { TuningModel } from '../../../src/engine/model/tuningModel.ts';
+import { donatedState } from '../../../src/engine/runtime/donation.ts';
 import { roundTo } from '../../../src/engine/weights/float.ts';
 import { SafetensorsFile, writeSafetensors } from '../../../src/engine/weights/safetensors.ts';
 import { fixtureBatch, fixtureFolder, type RecipeParts, recipe, someBatch, withModel } from './tinyLlama.ts';
@@ -236,3 +240,21 @@ for (const [title, change, message] of damages) {
     );
   });
 }
+
+test('every weight and moment is overwritten in place by a step, so that state is held once', async () => {
+  const { config } = await readModelConfig(fixtureFolder('tied'));
+  const shapes = parameterShapes(config);
+  const trained = [...shapes.keys()];
+  const settings = { config, plan: { trained }, separateBase: new Set<string>(), adam: recipe().train };
+  const programs = new Programs({
+    ...settings,
+    isMerged: () => false,
+    shapeOf: name => shapes.get(name.replace(/^(adam\.\w+|gradient)\//, ''))!,
+  });
+  const expected = trained.flatMap(name => [name, firstMoment(name), secondMoment(name)]).sort();
+  for (const graph of [programs.step({ rows: 2, length: 8 }), programs.update()]) {
+    assert.deepEqual([...donatedState(graph)].sort(), expected);
+  }
+  const accumulators = [...donatedState(programs.gradient({ rows: 2, length: 8 }, 'objective'))];
+  assert.deepEqual(accumulators.sort(), trained.map(accumulator).sort());
+});
