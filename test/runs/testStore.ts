@@ -114,9 +114,9 @@ export async function startRun(
   return run;
 }
 
-/** Waits for a state; fails with what was seen last after half a minute. */
+/** Waits for a state; fails after two minutes: on a busy machine a second can take ten. */
 export async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     const seen = await look();
     if (seen) return seen;
