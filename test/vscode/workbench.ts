@@ -102,13 +102,24 @@ export class Workbench {
     await this.page.locator('.monaco-editor .view-line').first().waitFor();
   }
 
-  /** Runs a command by its title in the palette, category included: "Holdfast: Compare Methods". */
+  /**
+   * Runs a command by its title in the palette, category included: "Holdfast: Compare Methods". The palette lists what was known
+   * when it opened, so it is opened anew until the command is there.
+   */
   async command(title: string): Promise<void> {
-    await this.#quickInput('F1', `>${title}`);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first();
+    await until(`the command ${title}`, async () => {
+      await this.#quickInput('F1', `>${title}`);
+      const found = await row.click({ timeout: 5000 }).then(
+        () => true,
+        () => false,
+      );
+      if (!found) await this.page.keyboard.press('Escape');
+      return found;
+    });
   }
 
-  /** Types into the input that is open now and takes the first answer that holds `text`. */
+  /** Takes the first answer that holds `text`, of the list that is open. */
   async pick(text: string | RegExp): Promise<void> {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click();
   }
@@ -118,7 +129,7 @@ export class Workbench {
     const input = this.page.locator('.quick-input-widget input').first();
     await until(`the input of ${keys}`, async () => {
       if (!(await input.isVisible())) await this.page.keyboard.press(keys);
-      return input.fill(text, { timeout: 1000 }).then(
+      return input.fill(text, { timeout: 10_000 }).then(
         () => true,
         () => false,
       );

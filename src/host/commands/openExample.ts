@@ -93,7 +93,7 @@ async function copyExample(extensionFolder: string, source: string, folder: stri
   const hasModel = existsSync(shipped);
   if (hasModel) await cp(shipped, join(folder, 'models', recipe.model), { recursive: true });
   const model = `model: models/${recipe.model}`;
-  await writeFile(join(folder, name), hasModel ? text.replace(/^model:[^\n#]*/m, model) : text, { flag: 'wx' });
+  await writeFile(join(folder, name), hasModel ? text.replace(/^model:\s*[^\s#]+/m, model) : text, { flag: 'wx' });
   return join(folder, name);
 }
 
