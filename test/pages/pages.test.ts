@@ -261,12 +261,12 @@ test('colours follow a change of theme without a reload', async () => {
 
 test('the table of runs is sorted from the keyboard and says so', async () => {
   const { page } = await pages.open('compare');
-  const variants = () => page.locator('.runs tbody tr td:nth-child(2)').allTextContents();
+  const variants = () => page.locator('.runs tbody .link').allTextContents();
   const heading = page.getByRole('button', { name: 'Forgetting: general' });
   await heading.press('Enter');
-  assert.deepEqual(await variants(), ['Replay', 'Regularized', 'Narrow', 'Plain']);
+  assert.deepEqual(await variants(), ['replay', 'regularized', 'narrow', 'plain']);
   await heading.press('Enter');
-  assert.deepEqual(await variants(), ['Plain', 'Narrow', 'Regularized', 'Replay']);
+  assert.deepEqual(await variants(), ['plain', 'narrow', 'regularized', 'replay']);
   const column = page.locator('th', { has: page.getByRole('button', { name: 'Forgetting: general' }) });
   assert.equal(await column.getAttribute('aria-sort'), 'descending');
   assert.equal(await page.evaluate(() => document.activeElement?.textContent?.startsWith('Forgetting: general')), true);
@@ -292,7 +292,7 @@ test('a run taken out of the charts is no longer asked for', async () => {
   const { page } = await pages.open('compare');
   const runs = () => page.evaluate(() => new Set(window.fakeHost.subscribed.map(series => series.run)).size);
   assert.equal(await runs(), 4);
-  await page.getByRole('checkbox', { name: 'Show support-tone plain in the charts' }).uncheck();
+  await page.getByRole('checkbox', { name: 'Show plain in the charts' }).uncheck();
   await page.waitForFunction(() => new Set(window.fakeHost.subscribed.map(series => series.run)).size === 3);
   await page.close();
 });

@@ -95,12 +95,13 @@ function makePage(): ComparePage {
   });
   lanes.toolbar.prepend(every.element);
   const title = h('h1');
-  const showTitle = whenChanged<number>(count => {
-    title.textContent = count === 1 ? t('One run') : t('{0} runs compared', count);
+  const showTitle = whenChanged<string[]>(names => {
+    const [name] = new Set(names).size === 1 ? names : [];
+    title.textContent = name ? t('{0}: {1} runs compared', name, names.length) : t('{0} runs compared', names.length);
   });
 
   function update(next: ComparisonView): void {
-    showTitle(next.runs.length);
+    showTitle(next.runs.map(run => run.name));
     showRefusals(next.refusals);
     numbers.update(next);
     points.update(next);

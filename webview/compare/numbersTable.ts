@@ -1,4 +1,5 @@
 /** The table of numbers: a run a row, sortable by every column; a checkbox takes a run out of the charts. */
+import { runLabels } from '../../src/domain/comparison.ts';
 import type { ComparisonView, RunView } from '../../src/protocol/panel.ts';
 import type { SetResult } from '../../src/protocol/result.ts';
 import type { Channel } from '../shared/channel.ts';
@@ -13,15 +14,7 @@ import {
   formatSigned,
 } from '../shared/format.ts';
 import { t } from '../shared/strings.ts';
-import {
-  isLive,
-  statusIcon,
-  variantWord,
-  verdictBadge,
-  verdictClass,
-  verdictIcon,
-  verdictWord,
-} from '../shared/words.ts';
+import { isLive, statusIcon, verdictBadge, verdictClass, verdictIcon, verdictWord } from '../shared/words.ts';
 import { runLine } from './looks.ts';
 import { type Key, type Order, sorted } from './sorting.ts';
 
@@ -47,7 +40,7 @@ export interface Section {
 export function numbersTable(channel: Channel, shown: Shown): Section {
   const table = h('table', { class: 'numbers-table runs' });
   const element = h('section', { class: 'scroll-x', 'aria-label': t('Numbers'), role: 'region', tabindex: 0 }, table);
-  let order = (channel.view.order as Order | undefined) ?? { column: 'run', descending: false };
+  let order = (channel.view.order as Order | undefined) ?? { column: '', descending: false };
   let runs: RunView[] = [];
 
   const draw = () => {
@@ -106,19 +99,20 @@ function heading(column: Column, order: Order, sortBy: (column: string) => void)
 }
 
 function row(run: RunView, columns: Column[], channel: Channel, shown: Shown, redraw: () => void): HTMLElement {
+  const [names, ...others] = columns;
+  const label = String(names!.key(run));
   const visible = h('input', {
     type: 'checkbox',
     checked: !shown.isOff(run.id),
-    'aria-label': t('Show {0} in the charts', `${run.name} ${run.variant}`),
+    'aria-label': t('Show {0} in the charts', label),
     'data-focus': `show-${run.id}`,
   });
   on(visible, 'change', () => {
     shown.toggle(run.id);
     redraw();
   });
-  const open = h('button', { class: 'link', type: 'button', title: run.id, 'data-focus': `open-${run.id}` }, run.name);
+  const open = h('button', { class: 'link', type: 'button', title: run.id, 'data-focus': `open-${run.id}` }, label);
   on(open, 'click', () => channel.command('openRun', { run: run.id }));
-  const [, ...others] = columns;
   return h(
     'tr',
     { class: shown.isOff(run.id) ? 'is-off' : undefined },
@@ -130,12 +124,7 @@ function row(run: RunView, columns: Column[], channel: Channel, shown: Shown, re
 function columnsOf(runs: RunView[]): Column[] {
   const learning = unite(runs.map(run => Object.keys(run.result?.learning ?? {})));
   const sets = unite(runs.map(run => Object.keys(run.result?.forgetting ?? {})));
-  const text = (id: string, title: string, value: (run: RunView) => string): Column => ({
-    id,
-    title,
-    key: value,
-    cell: run => [value(run)],
-  });
+  const labels = runLabels(runs);
   const number = (
     id: string,
     title: string,
@@ -143,8 +132,7 @@ function columnsOf(runs: RunView[]): Column[] {
     format: (value: number | null | undefined) => string,
   ): Column => ({ id, title, key: run => value(run) ?? null, cell: run => [format(value(run))] });
   return [
-    text('run', t('Run'), run => run.name),
-    text('variant', t('Variant'), run => variantWord(run.variant)),
+    { id: 'run', title: t('Run'), key: run => labels[run.id] ?? run.id, cell: () => [] },
     { id: 'verdict', title: t('Verdict'), key: run => verdictRank(run), cell: verdictCell },
     ...learning.map(set => learningColumn(set)),
     ...sets.map(set => forgettingColumn(set)),

@@ -21,7 +21,13 @@ interface Drawn extends PlanePoint {
   label: string;
 }
 
-const box: Box = { width: 760, height: 380, left: 64, right: 110, top: 14, bottom: 44 };
+/** Text keeps its size at every width, so the picture is made for the width it has. */
+function boxFor(width: number): Box {
+  const whole = Math.min(900, Math.max(320, width));
+  return { width: whole, height: Math.min(380, Math.max(240, whole / 2)), left: 60, right: 118, top: 14, bottom: 44 };
+}
+
+let box = boxFor(760);
 
 export function plane(channel: Channel): Section {
   const picker = h('span');
@@ -48,6 +54,7 @@ export function plane(channel: Channel): Section {
       const view = comparison?.runs.find(run => run.id === point.run);
       return view && point.set === set ? [{ ...point, view, label: labels[view.id] ?? view.name }] : [];
     });
+    box = boxFor(figure.clientWidth);
     if (points.length === 0)
       figure.replaceChildren(h('p', { class: 'empty' }, t('Points appear when runs have been evaluated.')));
     else figure.replaceChildren(asTable ? planeTable(points, set) : picture(points, set, comparison.budgets[set]));
@@ -68,6 +75,7 @@ export function plane(channel: Channel): Section {
       ),
     );
   });
+  new ResizeObserver(() => figure.clientWidth !== box.width && requestAnimationFrame(draw)).observe(figure);
   const show = whenChanged<unknown>(draw);
   return {
     element,
@@ -98,6 +106,8 @@ function picture(points: Drawn[], set: string, budget: ComparisonView['budgets']
   return svg(
     'svg',
     {
+      width: box.width,
+      height: box.height,
       viewBox: `0 0 ${box.width} ${box.height}`,
       role: 'img',
       'aria-label': t('Learning against forgetting of {0}: {1}', set, summary.join('; ')),
