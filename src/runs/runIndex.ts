@@ -9,7 +9,7 @@ import { type Adapter, Low } from 'lowdb';
 import { z } from 'zod';
 import { tryLock, waitForLock } from './lock.ts';
 import { type RunSummary, runSummarySchema, summarise } from './runSummary.ts';
-import { systemCode } from './runsError.ts';
+import { RunsError, systemCode } from './runsError.ts';
 import { readJsonChecked, writeFileSafely } from './safeFile.ts';
 import { isOver } from './status.ts';
 import type { Store } from './store.ts';
@@ -97,20 +97,23 @@ export class RunIndex {
     }
   }
 
-  /** A cache: whoever does not get the lock leaves the writing to the one who has it. */
+  /** A cache: whoever gets no lock, or may not write here, goes without. */
   async #save(): Promise<void> {
     if (!this.#mayWrite) return;
-    const attempt = await tryLock(this.#lockFile);
-    if (!attempt.held) return;
     try {
-      const { runs } = this.#db.data;
-      const onDisk = new Low<IndexData>(new SafeAdapter(join(this.#store.folder, 'index.json')), emptyIndex());
-      await onDisk.read();
-      this.#db.data = { v: indexVersion, runs, view: { ...this.#db.data.view, ...onDisk.data.view } };
-      await this.#db.write();
-    } finally {
-      attempt.lock.release();
+      const attempt = await tryLock(this.#lockFile);
+      if (attempt.held) await this.#write().finally(attempt.lock.release);
+    } catch (error) {
+      if (!(error instanceof RunsError)) throw error;
     }
+  }
+
+  async #write(): Promise<void> {
+    const { runs } = this.#db.data;
+    const onDisk = new Low<IndexData>(new SafeAdapter(join(this.#store.folder, 'index.json')), emptyIndex());
+    await onDisk.read();
+    this.#db.data = { v: indexVersion, runs, view: { ...this.#db.data.view, ...onDisk.data.view } };
+    await this.#db.write();
   }
 
   get #lockFile(): string {

@@ -80,6 +80,14 @@ test('people get progress on stderr and the verdict in words on stdout', async (
   assert.match(stdout, /✗ general \(200 texts\): \+0\.\d+ nats\/token \[.*\], more than your budget of 0\.05/);
 });
 
+test('a recipe that nothing watches is run, and says so loudly', async () => {
+  const project = testProject('model: holdfast-tiny\ndata: { train: data/train.jsonl }\ntrain: { max_steps: 2 }\n');
+  const { code, stdout, stderr } = await holdfast(project, ['run', 'test.tune.yaml']);
+  assert.equal(code, 0);
+  assert.match(stderr, /test\.tune\.yaml:1:1 warning: .*forget/);
+  assert.match(stdout, /Nothing watches for forgetting/);
+});
+
 test('--fail-on forgot turns the verdict into exit code 1', async () => {
   const project = testProject();
   const words = ['run', 'test.tune.yaml', '--fail-on', 'forgot'];

@@ -1,9 +1,9 @@
 /** `holdfast check`: problems, resolved defaults, the first batch with its loss mask, memory and time. Makes no run. */
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { durationText } from '../../domain/words.ts';
 import { exitCodes } from '../../protocol/exitCode.ts';
 import type { EstimateEvent, FirstBatchEvent, PreparedEvent } from '../../protocol/trainer.ts';
-import { type Problem, parseRecipe } from '../../recipe/parse.ts';
+import { parseRecipe } from '../../recipe/parse.ts';
 import { flattenSettings } from '../../recipe/resolve.ts';
 import { resolvePaths } from '../../runs/allowedRoots.ts';
 import { readRecipe, resolveText } from '../../runs/createRun.ts';
@@ -11,6 +11,7 @@ import { runTrainerJob } from '../../runs/trainerJob.ts';
 import { type Command, jsonOption, list, onlyPositional, text } from '../command.ts';
 import { storeForRecipe, thisMachine } from '../machine.ts';
 import type { Output } from '../output.ts';
+import { problemText } from '../problems.ts';
 import { bytes } from '../table.ts';
 import { variantOption } from './run.ts';
 
@@ -50,10 +51,6 @@ export const check: Command = {
     return exitCodes.done;
   },
 };
-
-function problemText(file: string, { severity, message, remedy, range }: Problem): string {
-  return `${basename(file)}:${range.line}:${range.column} ${severity}: ${message}${remedy ? `\n  ${remedy}` : ''}`;
-}
 
 function describePrepared(
   { data, probes, trained, trainedShare, runtime, warnings }: PreparedEvent,

@@ -14,6 +14,7 @@ import { RunsError } from '../../runs/runsError.ts';
 import { type Command, jsonOption, list, onlyPositional, text } from '../command.ts';
 import { comparisonText } from '../comparisonText.ts';
 import { storeForRecipe, thisMachine } from '../machine.ts';
+import { noteWarnings } from '../problems.ts';
 import { Interruptions } from '../watchRun.ts';
 import { writeReport } from '../writeReport.ts';
 import { exitCodeFor, watchToEnd } from './run.ts';
@@ -32,6 +33,7 @@ export const compare: Command = {
     const recipeFile = onlyPositional(compare, positionals, 'RECIPE');
     const store = storeForRecipe(recipeFile);
     const recipeText = await readRecipe(recipeFile);
+    noteWarnings(recipeFile, recipeText, output);
     const arms = armsOf(recipeFile, recipeText, list(values, 'set'), text(values, 'variants'));
     const machine = await thisMachine();
     const shared = { ...machine, recipeFile, recipeText, store, variant: 'as-written' as const };

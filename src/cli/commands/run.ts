@@ -3,7 +3,7 @@ import { RunState } from '../../domain/runState.ts';
 import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
-import { createRun } from '../../runs/createRun.ts';
+import { createRun, readRecipe } from '../../runs/createRun.ts';
 import { launchRunner } from '../../runs/launch.ts';
 import { identityFor, resultOf } from '../../runs/loadRun.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
@@ -12,6 +12,7 @@ import type { Store } from '../../runs/store.ts';
 import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
 import { type Machine, storeForRecipe, thisMachine } from '../machine.ts';
 import type { Output } from '../output.ts';
+import { noteWarnings } from '../problems.ts';
 import { Progress } from '../progress.ts';
 import { resultText } from '../resultText.ts';
 import { Interruptions, watchRun } from '../watchRun.ts';
@@ -38,11 +39,14 @@ export const run: Command = {
     const failOn = text(values, 'fail-on');
     if (failOn !== undefined && failOn !== 'forgot') throw wrongUse(run, `--fail-on knows "forgot", not "${failOn}"`);
     const store = storeForRecipe(recipeFile);
+    const recipeText = await readRecipe(recipeFile);
+    noteWarnings(recipeFile, recipeText, output);
     const machine = await thisMachine();
     const detached = flag(values, 'detach');
     const folder = await createRun({
       ...machine,
       recipeFile,
+      recipeText,
       store,
       variant: variantOption(run, text(values, 'variant')),
       overrides: list(values, 'set'),
