@@ -7,7 +7,7 @@ import type { HoldfastExports } from '../../src/extension.ts';
 import type { App } from '../../src/host/app.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 export async function holdfast(): Promise<App> {
   const extension = vscode.extensions.getExtension<HoldfastExports>('holdfast.holdfast');
