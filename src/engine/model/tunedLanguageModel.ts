@@ -8,13 +8,14 @@ import { EngineError } from '../engineError.ts';
 import { estimateCost } from '../graph/cost.ts';
 import { type Graph, type Shape, size } from '../graph/graph.ts';
 import { loraA, loraB, mergedWeight } from '../methods/lora.ts';
-import { penaltyFactor, type RegularizeSettings, regularizedMask, type TeacherChoice } from '../methods/regularize.ts';
+import type { RegularizeSettings, TeacherChoice } from '../methods/regularize.ts';
 import type { Program, Runtime, ScalarValues } from '../runtime/runtime.ts';
 import type { StateStore } from '../state/stateStore.ts';
 import { roundTo } from '../weights/float.ts';
 import { type AdamSettings, adamScalars, firstMoment } from './adamw.ts';
 import { checkBatch, countTokens, passValues, type StepCounts, trainingValues } from './batchValues.ts';
 import type { BatchShape } from './decoder.ts';
+import { LossSums } from './lossSums.ts';
 import type { ModelConfig } from './modelConfig.ts';
 import { accumulator, mergedName, Programs, programKey, type Term } from './programs.ts';
 import { type ModelWriter, writeAdapter, writeModel } from './saveModel.ts';
@@ -239,47 +240,6 @@ export class TunedLanguageModel implements TuningModel {
       regularize,
       isMerged: (name: string) => this.state.has(mergedName(name)),
       shapeOf: (name: string) => this.state.get(name).shape,
-    };
-  }
-}
-
-/** The step's losses, summed on the host in f64 in the order of the tokens. */
-class LossSums {
-  readonly #regularize: RegularizeSettings | undefined;
-  #task = { sum: 0, tokens: 0 };
-  #replay = { sum: 0, tokens: 0 };
-  #divergence = 0;
-  #hasReplay = false;
-
-  constructor(regularize: RegularizeSettings | undefined) {
-    this.#regularize = regularize;
-  }
-
-  add(batch: Batch, outputs: Record<string, Float32Array>): void {
-    const { crossEntropy, divergence } = outputs;
-    for (const [i, label] of batch.labels.entries()) {
-      const isReplay = batch.kinds[Math.floor(i / batch.length)] === 1;
-      this.#hasReplay ||= isReplay;
-      if (label === ignoredLabel) continue;
-      const kind = isReplay ? this.#replay : this.#task;
-      kind.sum += crossEntropy![i]!;
-      kind.tokens += 1;
-    }
-    if (this.#regularize && divergence) {
-      const mask = regularizedMask(batch, this.#regularize);
-      for (const [i, bit] of mask.entries()) if (bit) this.#divergence += divergence[i]!;
-    }
-  }
-
-  means(counts: StepCounts): Omit<StepMetrics, 'gradientNorm'> {
-    const [task, replay] = [this.#task, this.#replay];
-    const crossEntropy = (task.sum + replay.sum) / counts.targets;
-    const divergence = counts.regularized > 0 ? this.#divergence / counts.regularized : 0;
-    return {
-      loss: task.sum / task.tokens,
-      ...(this.#hasReplay ? { replayLoss: replay.sum / replay.tokens } : {}),
-      objective: crossEntropy + (this.#regularize ? penaltyFactor(this.#regularize) * divergence : 0),
-      penalties: this.#regularize ? { 'penalty.kl': divergence } : {},
     };
   }
 }

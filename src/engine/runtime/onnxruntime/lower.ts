@@ -4,7 +4,7 @@
 import { EngineError } from '../../engineError.ts';
 import { type Attributes, type Node, type Shape, size, type Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
-import { type Betas, blocksOf, lowerAdamw } from './lowerAdamw.ts';
+import { blocksOf, lowerAdamw } from './lowerAdamw.ts';
 import { lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
 
@@ -98,7 +98,8 @@ const rules: Record<string, Rule> = {
   adamw: ({ onnx, node, inputs, attributes, inShape }) => {
     const shape = blocksOf(size(node.outputs[0]!.shape));
     const outputs = node.outputs.map((_, place) => inShape(place, shape));
-    lowerAdamw(onnx, inputs, outputs, shape, attributes as unknown as Betas);
+    const betas = { beta1: attributes.beta1 as number, beta2: attributes.beta2 as number };
+    lowerAdamw(onnx, inputs, outputs, shape, betas);
   },
   lossHead: args => lossHeadRule(args),
 };
