@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunView } from '../../src/protocol/panel.ts';
-import { axisEnd, lanesOfRun, lanesOfRuns, logTicks, tickLabels, valueRange } from '../../webview/shared/laneModel.ts';
+import { axisEnd, lanesOfRun, lanesOfRuns, valueRange } from '../../webview/shared/laneModel.ts';
 import { runExtras } from '../../webview/shared/runExtras.ts';
+import { linearTicks, logTicks, stepLabels, tickLabels } from '../../webview/shared/ticks.ts';
 import { fakeRun } from '../pages/fakeRuns.ts';
 
 const entry = (name: string, lane: RunView['catalogue'][number]['lane'], unit = 'nats/token') => ({ name, lane, unit });
@@ -79,6 +80,15 @@ test('a flat line lies inside its axis', () => {
     const [low, high] = valueRange([value, value], false);
     assert.ok(low <= value && high > low, `${value}: ${low} to ${high}`);
   }
+});
+
+test('ticks are round and never more than there is room for', () => {
+  assert.deepEqual(linearTicks(0, 0.4, 5), [0, 0.1, 0.2, 0.30000000000000004, 0.4]);
+  for (const most of [2, 3, 7]) assert.ok(linearTicks(-0.013, 1.37, most).length <= most + 1);
+});
+
+test('steps are whole, and long ones are counted in thousands', () => {
+  assert.deepEqual(stepLabels([0, 0.5, 250, 12_500, 100_000]), ['0', '', '250', '12.5k', '100k']);
 });
 
 test('a logarithmic axis has ticks even where no power of ten lies', () => {

@@ -5,6 +5,7 @@ import { Channel } from '../shared/channel.ts';
 import { h, setText, whenChanged } from '../shared/dom.ts';
 import { LaneGroup } from '../shared/laneGroup.ts';
 import { isDetail, lanesOfRun } from '../shared/laneModel.ts';
+import { forgetZoom } from '../shared/laneView.ts';
 import { Announcer, messageBox, startPage } from '../shared/page.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
@@ -40,6 +41,7 @@ function receive(message: ToPage) {
 
 function show(state: PageState): void {
   if (state.page !== 'metrics') return;
+  if (state.run && channel.runs.length > 0 && channel.runs[0] !== state.run.id) forgetZoom(channel);
   channel.remember({ runs: state.run ? [state.run.id] : [] });
   if (!state.run) {
     run = null;

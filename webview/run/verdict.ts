@@ -6,7 +6,7 @@ import type { RunView } from '../../src/protocol/panel.ts';
 import type { SetScore } from '../../src/protocol/trainer.ts';
 import { h, svg, whenChanged } from '../shared/dom.ts';
 import { icon } from '../shared/icons.ts';
-import { replayedHelp } from '../shared/lane.ts';
+import { replayedHelp } from '../shared/laneWords.ts';
 import { t } from '../shared/strings.ts';
 import { isLive, verdictClass, verdictIcon, verdictWord } from '../shared/words.ts';
 import type { Part } from './header.ts';

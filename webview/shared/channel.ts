@@ -54,6 +54,11 @@ export class Channel {
     this.#save({ ...this.#memory, ...subject });
   }
 
+  /** The runs it showed last, before a reload too. */
+  get runs(): string[] {
+    return this.#memory.runs;
+  }
+
   get view(): View {
     return this.#memory.view;
   }

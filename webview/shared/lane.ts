@@ -5,9 +5,10 @@
 import './language.ts';
 
 import uPlot from 'uplot';
-import { h, on, setText, svg } from './dom.ts';
+import { h, on } from './dom.ts';
 import { formatNumber } from './format.ts';
-import { type LaneSeries, type LaneSpec, logTicks, tickLabels, valueRange } from './laneModel.ts';
+import { LaneLegend } from './laneLegend.ts';
+import { type LaneSeries, type LaneSpec, valueRange } from './laneModel.ts';
 import {
   type Frame,
   type Interval,
@@ -18,9 +19,11 @@ import {
   paintMarks,
 } from './lanePaint.ts';
 import { type LaneTable, laneTable } from './laneTable.ts';
+import { laneNote, laneTitle } from './laneWords.ts';
 import type { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
 import { currentTheme, look } from './theme.ts';
+import { linearTicks, logTicks, stepLabels, tickLabels } from './ticks.ts';
 
 export interface Budget {
   value: number;
@@ -53,8 +56,7 @@ export class Lane {
   readonly spec: LaneSpec;
   readonly #context: LaneContext;
   readonly #plotBox = h('div', { class: 'plot', tabindex: 0, role: 'img' });
-  readonly #values = new Map<string, HTMLElement>();
-  readonly #items = new Map<string, HTMLElement>();
+  readonly #legend: LaneLegend | null;
   readonly #withSteps: boolean;
   #plot: uPlot | null = null;
   #table: LaneTable | null = null;
@@ -67,6 +69,7 @@ export class Lane {
     this.#withSteps = options.withSteps;
     this.#height = options.height;
     const title = laneTitle(spec);
+    this.#legend = options.legend ? new LaneLegend(spec, context) : null;
     this.element = h(
       'section',
       { class: `lane lane-${spec.lane}`, 'aria-label': title },
@@ -75,7 +78,7 @@ export class Lane {
         { class: 'lane-head' },
         h('h3', {}, title),
         h('span', { class: 'unit' }, laneNote(spec)),
-        options.legend && h('div', { class: 'legend' }, ...spec.series.map(series => this.#legendItem(series))),
+        this.#legend?.element,
       ),
       this.#plotBox,
     );
@@ -137,12 +140,7 @@ export class Lane {
 
   /** The values at the cursor, or the newest. */
   showValues(step: number | null): void {
-    for (const series of this.spec.series) {
-      const element = this.#values.get(series.key);
-      if (!element) continue;
-      const data = this.#context.data(series.key);
-      setText(element, data.length === 0 ? '–' : formatNumber(step === null ? data.last.at(-1) : data.valueAt(step)));
-    }
+    this.#legend?.showValues(step);
   }
 
   showCursor(step: number | null): void {
@@ -154,19 +152,14 @@ export class Lane {
   }
 
   showHidden(): void {
-    for (const series of this.spec.series) {
-      this.#items.get(series.key)?.setAttribute('aria-pressed', String(!this.#context.isHidden(series)));
-    }
+    this.#legend?.showHidden();
   }
 
   /** Colours of the theme or the height have changed. */
   refresh(height = this.#height): void {
     this.#height = height;
     this.#shown = '';
-    for (const series of this.spec.series) {
-      const swatch = this.#items.get(series.key)?.querySelector<SVGElement>('.swatch');
-      if (swatch) swatch.style.stroke = look(series.look).colour;
-    }
+    this.#legend?.showColours();
     this.#plot?.setSize({ width: this.#plot.width, height });
     this.draw();
   }
@@ -335,78 +328,9 @@ export class Lane {
     event.preventDefault();
     move();
   }
-
-  #legendItem(series: LaneSeries): HTMLElement {
-    const style = look(series.look);
-    const swatch = svg(
-      'svg',
-      { class: 'swatch', viewBox: '0 0 18 8', 'aria-hidden': 'true' },
-      svg('line', { x1: 0, x2: 18, y1: 4, y2: 4, 'stroke-dasharray': style.dash.join(' ') || undefined }),
-    );
-    swatch.style.stroke = style.colour;
-    const value = h('span', { class: 'value' }, '–');
-    const only = this.spec.series.length === 1;
-    const item = h(
-      'button',
-      { class: 'legend-item', type: 'button', 'aria-pressed': 'true', title: t('Show or hide {0}', series.label) },
-      swatch,
-      h('span', { class: only ? 'hidden-text' : 'name' }, series.label),
-      series.replayed && h('span', { class: 'replayed-sign', title: replayedHelp() }, '↻'),
-      series.replayed && h('span', { class: 'hidden-text' }, t('replayed')),
-      value,
-    );
-    on(item, 'click', () => this.#context.toggle(series.hiddenBy));
-    this.#values.set(series.key, value);
-    this.#items.set(series.key, item);
-    return item;
-  }
-}
-
-export const replayedHelp = () => t('Texts like these were also replayed in training: this set wins by construction.');
-
-export function laneTitle(spec: LaneSpec): string {
-  const names: Record<LaneSpec['lane'], string> = {
-    loss: t('Loss'),
-    kl: t('KL to the base'),
-    forgetting: t('Forgetting'),
-    learningRate: t('Learning rate'),
-    gradientNorm: t('Gradient norm'),
-    speed: t('Speed'),
-    learning: t('Learning'),
-    other: capital(spec.series.length === 1 ? spec.series[0]!.label : spec.unit || t('Other')),
-  };
-  const only = spec.id.includes('|') ? '' : spec.id.replace(/^[^.]*\.?/, '');
-  return only && spec.lane !== 'loss' ? `${names[spec.lane]}: ${only}` : names[spec.lane];
-}
-
-const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
-
-/** Unit, and which way is bad. */
-function laneNote(spec: LaneSpec): string {
-  if (spec.lane === 'forgetting') return `${spec.unit} · ${t('up = forgot more')}`;
-  if (spec.lane === 'learning') return `${spec.unit} · ${t('up = learned more')}`;
-  if (spec.lane === 'kl') return `${spec.unit} · ${t('0 = same as the base')}`;
-  return spec.unit;
 }
 
 /** Only loss has the range for it; forgetting goes through zero. */
 function canBeLog(spec: LaneSpec): boolean {
   return spec.lane === 'loss';
-}
-
-export function linearTicks(low: number, high: number, most: number): number[] {
-  const span = high - low;
-  if (!(span > 0)) return [low];
-  const power = 10 ** Math.floor(Math.log10(span / most));
-  const step = [1, 2, 5, 10].map(factor => factor * power).find(size => span / size <= most) ?? 10 * power;
-  const ticks: number[] = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-6; i++) ticks.push(i * step);
-  return ticks;
-}
-
-function stepLabels(splits: number[]): string[] {
-  return splits.map(split => {
-    if (!Number.isInteger(split)) return '';
-    return split >= 10_000 ? `${formatNumber(split / 1000, 5)}k` : String(split);
-  });
 }

@@ -4,15 +4,16 @@
  */
 import type { Buckets, FromPage, NewPoints } from '../../src/protocol/panel.ts';
 import type { Channel } from './channel.ts';
-import { h, setText } from './dom.ts';
+import { h } from './dom.ts';
 import { formatCount } from './format.ts';
 import { type Budget, Lane, type LaneContext } from './lane.ts';
-import { axisEnd, isSparse, type LaneSeries, type LaneSpec, type Smoothing, smoothingShares } from './laneModel.ts';
+import { axisEnd, isSparse, type LaneSeries, type LaneSpec, smoothingShares } from './laneModel.ts';
 import type { Interval, Mark } from './lanePaint.ts';
+import { type LaneToolbar, laneToolbar } from './laneToolbar.ts';
+import { keepView, type LaneView, rememberedView } from './laneView.ts';
 import { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
 import { onThemeChange } from './theme.ts';
-import { button, checkbox, select, type Toggle } from './ui.ts';
 
 export interface LaneExtras {
   newest: number;
@@ -35,18 +36,6 @@ export interface LaneGroupOptions {
 
 type Subscribed = Extract<FromPage, { type: 'subscribe' }>['series'][number];
 
-interface View {
-  zoom: [number, number] | null;
-  follow: boolean;
-  log: boolean;
-  smoothing: Smoothing;
-  table: boolean;
-  hidden: string[];
-}
-
-const defaultView: View = { zoom: null, follow: true, log: false, smoothing: 'medium', table: false, hidden: [] };
-/** Lines that answer no first question start hidden; a click on their name shows them. */
-const hiddenAtFirst = ['objective'];
 /** As in metrics.css. */
 const compactWidth = 250;
 const compactGap = 16;
@@ -55,8 +44,8 @@ const tableColumns = 256;
 
 export class LaneGroup implements LaneContext {
   readonly element: HTMLElement;
-  readonly toolbar = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': t('Charts') });
-  readonly #readout = h('output', { class: 'readout' });
+  readonly toolbar: HTMLElement;
+  readonly #toolbar: LaneToolbar;
   readonly #channel: Channel;
   readonly #options: LaneGroupOptions;
   readonly #series = new Map<string, SeriesData>();
@@ -65,9 +54,7 @@ export class LaneGroup implements LaneContext {
   #laneCount = 0;
   #specs = '';
   #extras: LaneExtras = { newest: 0, planned: null, marks: [], intervals: new Map(), budgets: () => [] };
-  #view: View;
-  #follow: Toggle | null = null;
-  #zoomOut: HTMLElement | null = null;
+  #view: LaneView;
   #cursor: number | null = null;
   #request = 0;
   #columns = 0;
@@ -80,8 +67,12 @@ export class LaneGroup implements LaneContext {
     this.element = h('div', { class: `lanes lanes-${options.layout}` });
     this.#channel = channel;
     this.#options = options;
-    this.#view = { ...defaultView, hidden: hiddenAtFirst, ...(channel.view.lanes as Partial<View> | undefined) };
-    this.#fillToolbar();
+    this.#view = rememberedView(channel);
+    this.#toolbar = laneToolbar(this.#view, options.compact, {
+      change: changes => this.#change(changes),
+      zoomOut: () => this.zoomOut(),
+    });
+    this.toolbar = this.#toolbar.element;
     addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true });
     new ResizeObserver(() => requestAnimationFrame(() => this.#resized())).observe(this.element);
     if (options.compact) addEventListener('resize', () => this.#resized());
@@ -212,43 +203,12 @@ export class LaneGroup implements LaneContext {
 
   // The rest is the group's own.
 
-  #fillToolbar(): void {
-    const table = checkbox(t('Show as table'), this.#view.table, shown => {
-      this.#keep({ table: shown });
-      this.#showTables();
-      this.#subscribe();
-    });
-    if (this.#options.compact) {
-      this.toolbar.append(table.element, this.#readout);
-      return;
-    }
-    this.#follow = checkbox(t('Follow newest'), this.#view.follow, follow => {
-      // What does not follow stays where it is.
-      this.#keep({ follow, zoom: follow ? this.#view.zoom : this.range() });
-      this.#followNewest();
-      this.#ranged();
-    });
-    const log = checkbox(t('Log loss'), this.#view.log, shown => {
-      this.#keep({ log: shown });
-      this.#drawSoon(this.#lanes);
-    });
-    const smoothing = select(
-      t('Smoothing'),
-      [
-        { value: 'none', text: t('None') },
-        { value: 'light', text: t('Light') },
-        { value: 'medium', text: t('Medium') },
-        { value: 'strong', text: t('Strong') },
-      ],
-      this.#view.smoothing,
-      value => {
-        this.#keep({ smoothing: value });
-        this.#drawSoon(this.#lanes);
-      },
-    );
-    this.#zoomOut = button(t('Whole run'), () => this.zoomOut());
-    this.toolbar.append(smoothing, log.element, this.#follow.element, table.element, this.#zoomOut, this.#readout);
-    this.#showReadout();
+  #change(changes: Partial<LaneView>): void {
+    // What does not follow stays where it is.
+    this.#keep(changes.follow === false ? { ...changes, zoom: this.range() } : changes);
+    if (changes.table !== undefined) this.#showTables();
+    this.#followNewest();
+    this.#ranged();
   }
 
   #makeLanes(specs: LaneSpec[]): void {
@@ -374,14 +334,13 @@ export class LaneGroup implements LaneContext {
   #showReadout(): void {
     const step = this.#cursor;
     const marks = step === null ? [] : this.#extras.marks.filter(mark => mark.step === step).map(mark => mark.text);
-    setText(this.#readout, step === null ? '' : [t('Step {0}', formatCount(step)), ...marks].join(' · '));
-    if (this.#zoomOut) this.#zoomOut.hidden = this.#view.zoom === null;
-    this.#follow?.set(this.#view.follow);
+    const text = step === null ? '' : [t('Step {0}', formatCount(step)), ...marks].join(' · ');
+    this.#toolbar.show(this.#view, text);
   }
 
-  #keep(changes: Partial<View>): void {
+  #keep(changes: Partial<LaneView>): void {
     this.#view = { ...this.#view, ...changes };
-    this.#channel.keepView({ lanes: this.#view });
+    keepView(this.#channel, this.#view);
   }
 }
 

@@ -3,7 +3,7 @@
  * others' business.
  */
 import type { RunView } from '../../src/protocol/panel.ts';
-import { formatNumber, setOf } from './format.ts';
+import { setOf } from './format.ts';
 import { t } from './strings.ts';
 
 export type CatalogueEntry = RunView['catalogue'][number];
@@ -166,32 +166,6 @@ export function valueRange(extent: [number, number] | null, log: boolean, includ
     touches(low) ? 0 : roundTo(low - unit * 0.15, unit, Math.floor),
     touches(high) ? 0 : roundTo(high + unit * 0.15, unit, Math.ceil),
   ];
-}
-
-/** Ticks of a logarithmic axis in log10 units: 1, 2, 5 of every decade, thinned to at most `most`. */
-export function logTicks(low: number, high: number, most: number): number[] {
-  for (const digits of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
-    const ticks: number[] = [];
-    for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
-      for (const digit of digits) {
-        const tick = decade + Math.log10(digit);
-        if (tick >= low - 1e-9 && tick <= high + 1e-9) ticks.push(tick);
-      }
-    }
-    if (ticks.length <= most) return ticks;
-  }
-  const every = Math.ceil((high - low) / most);
-  const ticks: number[] = [];
-  for (let decade = Math.ceil(low); decade <= high; decade += every) ticks.push(decade);
-  return ticks;
-}
-
-/** Labels for the ticks of one axis: as many digits as the distance between them needs. */
-export function tickLabels(ticks: number[]): string[] {
-  const sizes = ticks.map(Math.abs).filter(size => size > 0);
-  const gap = ticks.length > 1 ? Math.abs(ticks[1]! - ticks[0]!) : 0;
-  const digits = gap > 0 && sizes.length > 0 ? Math.ceil(Math.log10(Math.max(...sizes) / gap) - 1e-9) + 1 : 3;
-  return ticks.map(tick => formatNumber(Math.abs(tick) < gap * 1e-6 ? 0 : tick, Math.min(Math.max(digits, 2), 6)));
 }
 
 /** How much is smoothed: a share of the steps that are shown. */
