@@ -7,6 +7,7 @@ import { registerLanguageFeatures } from './recipe/languageFeatures.ts';
 import { RecipeDocuments } from './recipe/recipeDocuments.ts';
 import { LiveRuns } from './runs/liveRuns.ts';
 import { notifyEnd } from './runs/notifications.ts';
+import { registerPastRecipes } from './runs/pastRecipe.ts';
 import { PastRuns } from './runs/pastRuns.ts';
 import { RunService } from './runs/runService.ts';
 import { RunsModel } from './runs/runsModel.ts';
@@ -53,6 +54,7 @@ export class App implements vscode.Disposable {
       past,
       language,
       registerStatusBar(this.model, live),
+      registerPastRecipes(this.model),
       past.onDidChange(() => language.lenses.refresh()),
       live.onDidEnd(run => void notifyEnd(run, this.model)),
     ];

@@ -106,6 +106,39 @@ suite('Runs', () => {
     await until('the compared runs on the page', () => (panel.page.channel.sent.state ?? 0) > 1);
   });
 
+  test('rows chosen in the tree are compared', async () => {
+    const [first, second] = app.model.runs.filter(({ status }) => status === 'finished');
+    assert(first && second);
+    const rows = [first, second].map(({ id }) => ({ kind: 'run', id }));
+    await vscode.commands.executeCommand('holdfast.compareSelected', rows[0], rows);
+    const key = `compare:${[first.id, second.id].toSorted().join(',')}`;
+    const panel = await until('the panel', () => app.panels.open.get(key));
+    const state = await panel.state();
+    assert(state.page === 'compare');
+    assert.deepEqual(
+      state.comparison.runs.map(({ id }) => id),
+      [first.id, second.id],
+    );
+    assert.notEqual(state.comparison.runs[0]?.colour, state.comparison.runs[1]?.colour);
+  });
+
+  test('the recipe of a run opens as it ran, beside the file as it is', async () => {
+    const run = app.model.runs.find(({ recipe }) => recipe === 'order-code.tune.yaml');
+    assert(run);
+    const document = await openExample('order-code');
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(document.uri, new vscode.Position(0, 0), '# changed since\n');
+    await vscode.workspace.applyEdit(edit);
+    await vscode.commands.executeCommand('holdfast.openRunRecipe', run.id);
+    const tab = await until('the comparison of texts', () => {
+      const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+      return input instanceof vscode.TabInputTextDiff && input;
+    });
+    const then = await vscode.workspace.openTextDocument(tab.original);
+    assert.equal(`# changed since\n${then.getText()}`, document.getText());
+    await document.save();
+  });
+
   test('check shows the first batch without making a run', async () => {
     useFakeTrainer({});
     const before = app.model.runs.length;

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { VariantName } from '../../recipe/schema.ts';
 import type { App } from '../app.ts';
+import { pastRecipeUri } from '../runs/pastRecipe.ts';
 import { pickRun, pickRuns } from '../runs/pickRun.ts';
 import { isLive, type RunEntry } from '../runs/runsModel.ts';
 import { openAt } from '../userMessages.ts';
@@ -64,25 +65,22 @@ export async function compareSelected(app: App, given: unknown, selected: unknow
   if (ids.length > 0) app.panels.compare(ids);
 }
 
-/** The text that the run was made of; the file as it is now where that is the same. */
+/** The recipe's file where it still says what the run was made of, else both beside each other. */
 export async function openRunRecipe(app: App, given: unknown, line: unknown): Promise<void> {
   const run = await runOf(app, given, app.model.runs, vscode.l10n.t('Which run?'));
-  const request = await run?.folder.request();
-  if (!run || !request) return;
-  const at = typeof line === 'number' ? line : 1;
+  if (!run) return;
   const file = vscode.Uri.file(run.recipeFile);
+  const then = await vscode.workspace.openTextDocument(pastRecipeUri(run));
   const now = await vscode.workspace.openTextDocument(file).then(
     document => document,
     () => undefined,
   );
-  if (now?.getText() === request.recipeText) return openAt(run.recipeFile, at);
-  const then = await vscode.workspace.openTextDocument({ language: 'yaml', content: request.recipeText });
-  if (!now) {
-    await vscode.window.showTextDocument(then);
-    return;
+  if (!now) await vscode.window.showTextDocument(then);
+  else if (now.getText() === then.getText()) await openAt(run.recipeFile, typeof line === 'number' ? line : 1);
+  else {
+    const title = vscode.l10n.t('{0}: as it ran ↔ as it is', basename(run.recipeFile));
+    await vscode.commands.executeCommand('vscode.diff', then.uri, file, title);
   }
-  const title = vscode.l10n.t('{0}: as it ran ↔ as it is', basename(run.recipeFile));
-  await vscode.commands.executeCommand('vscode.diff', then.uri, file, title);
 }
 
 export async function revealRunFolder(app: App, given: unknown): Promise<void> {

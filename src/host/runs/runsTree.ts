@@ -176,7 +176,8 @@ function checkpointItem({ id, checkpoint }: Extract<RunsNode, { kind: 'checkpoin
   item.id = id;
   item.contextValue = 'checkpoint';
   item.iconPath = new vscode.ThemeIcon('save');
-  item.description = megabytes(checkpoint.bytes);
+  // Its size is known once the list has been read again.
+  item.description = checkpoint.bytes > 0 ? megabytes(checkpoint.bytes) : '';
   item.tooltip = checkpoint.folder;
   item.accessibilityInformation = {
     label: t('Checkpoint at step {0}, {1}', checkpoint.step, megabytes(checkpoint.bytes)),
