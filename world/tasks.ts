@@ -47,15 +47,13 @@ export function orderRows(): { train: PromptRow[]; eval: PromptRow[] } {
   const random = new Random(1, 'task.order');
   const rows = new Map<string, PromptRow>();
   while (rows.size < 600) {
-    const lines = random.sample(goods, random.whole(1, 3)).map(thing => ({
+    const lines = random.sample(goods, random.whole(1, 2)).map(thing => ({
       count: random.whole(2, 9),
       colour: random.pick(colours),
       thing,
     }));
     const words = lines.map(({ count, colour, thing }) => `${count} ${colour} ${thing}s`).join(' and ');
-    const code = lines
-      .map(({ count, colour, thing }) => `${count}*${thing.toUpperCase()}.${colour.slice(0, 2)}`)
-      .join(' + ');
+    const code = lines.map(({ count, colour, thing }) => `${thing}.${colour.slice(0, 2)}*${count}`).join(' + ');
     rows.set(words, { prompt: `Order: ${words}.\nCode:`, completion: ` ${code};` });
   }
   const all = [...rows.values()];

@@ -14,11 +14,10 @@ export interface Arm {
   rate?: number;
 }
 
-export const tuningSeed = 1;
 export const reportedSeeds = [11, 12, 13];
 
 const replay = { data: 'data/general.replay.txt', share: 0.25 };
-const gateUp = { tune: ['gate_proj', 'up_proj'], learning_rate: 2e-3 };
+const gateUp = { tune: ['gate_proj', 'up_proj'], learning_rate: 5e-4 };
 
 export const arms: Arm[] = [
   { name: 'plain', what: 'everything trains, nothing is held' },
@@ -29,11 +28,11 @@ export const arms: Arm[] = [
     what: 'KL to the base on the task rows, weight 0.5',
     method: { regularize: { kind: 'kl', weight: 0.5, on: ['task'] } },
   },
-  { name: 'narrow', what: 'gate and up of each MLP, at twice the rate', method: { narrow: gateUp } },
+  { name: 'narrow', what: 'gate and up of each MLP, at half the rate', method: { narrow: gateUp } },
   {
     name: 'narrow, attention',
-    what: 'the attention projections, at twice the rate',
-    method: { narrow: { tune: ['attention'], learning_rate: 2e-3 } },
+    what: 'the attention projections, at half the rate',
+    method: { narrow: { tune: ['attention'], learning_rate: 5e-4 } },
   },
   {
     name: 'KL on replay rows',
@@ -42,18 +41,18 @@ export const arms: Arm[] = [
   },
   {
     name: 'LoRA',
-    what: 'rank 8 on all linear maps, at five times the rate',
+    what: 'rank 8 on all linear maps, at twice the rate',
     adapter: {
       type: 'lora',
       r: 8,
       alpha: 16,
       target_modules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
     },
-    rate: 5,
+    rate: 2,
   },
   {
     name: 'combination',
-    what: 'replay, KL to the base on task and replay rows, gate and up',
-    method: { replay, regularize: { kind: 'kl', weight: 0.5, on: ['task', 'replay'] }, narrow: gateUp },
+    what: 'replay, KL to the base on task and replay rows (weight 0.1), gate and up: the recipes as written',
+    method: { replay, regularize: { kind: 'kl', weight: 0.1, on: ['task', 'replay'] }, narrow: gateUp },
   },
 ];
