@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
 
-export type NotificationLevel = 'all' | 'problems' | 'none';
+type NotificationLevel = 'all' | 'problems' | 'none';
 
 export interface Settings {
   nodePath: string | undefined;

@@ -75,8 +75,11 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     },
     openRecipeAt: async () => {
       const { openAt } = await import('../userMessages.ts');
-      return (_, uri, line) =>
-        uri instanceof vscode.Uri ? openAt(uri.fsPath, typeof line === 'number' ? line : 1) : undefined;
+      const { recipeOf } = await import('./recipeOf.ts');
+      return async (_, uri, line) => {
+        const recipe = await recipeOf(uri);
+        if (recipe) await openAt(recipe.file, typeof line === 'number' ? line : 1);
+      };
     },
     toggleInlineMetrics: async () => () => {
       const settings = vscode.workspace.getConfiguration('holdfast');

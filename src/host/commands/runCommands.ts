@@ -113,7 +113,11 @@ async function runOf(
   title: string,
 ): Promise<RunEntry | undefined> {
   const id = idOf(given);
-  if (id !== undefined) return app.model.get(id);
+  if (id !== undefined) {
+    const run = app.model.get(id);
+    if (!run) throw new Error(vscode.l10n.t('The run {0} is no longer there.', id));
+    return run;
+  }
   const selected = app.selectedRuns();
   const [only] = selected;
   if (only && selected.length === 1 && candidates.some(run => run.id === only)) return app.model.get(only);

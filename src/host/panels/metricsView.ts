@@ -1,5 +1,5 @@
 /** The docked view: the lanes in small, of the newest run of the recipe that is in front. */
-import type * as vscode from 'vscode';
+import * as vscode from 'vscode';
 import type { PageState } from '../../protocol/panel.ts';
 import type { RecipeDocuments } from '../recipe/recipeDocuments.ts';
 import type { RunsModel } from '../runs/runsModel.ts';
@@ -40,7 +40,9 @@ export class MetricsView implements PageBackend, vscode.Disposable {
   }
 
   command(command: PageCommand): Promise<void> {
-    return obeyPage(command, this.#shown ? [this.#shown] : []);
+    // Without a run there is still a recipe that one could be started from.
+    const isStart = command.command === 'openRecipe' && !this.#shown;
+    return isStart ? openRecipe(this.#recipes.active?.uri) : obeyPage(command, this.#shown ? [this.#shown] : []);
   }
 
   dispose(): void {
@@ -63,4 +65,8 @@ export class MetricsView implements PageBackend, vscode.Disposable {
       runs[0]
     )?.id;
   }
+}
+
+async function openRecipe(uri: vscode.Uri | undefined): Promise<void> {
+  await vscode.commands.executeCommand('holdfast.openRecipeAt', uri);
 }

@@ -8,7 +8,7 @@ export interface PageSurroundings {
   log: vscode.LogOutputChannel;
 }
 
-export const viewTypes = { run: 'holdfast.run', compare: 'holdfast.compare', check: 'holdfast.check' } as const;
+const viewTypes = { run: 'holdfast.run', compare: 'holdfast.compare', check: 'holdfast.check' } as const;
 
 /** Beside what is being edited, which keeps the focus. No context is retained: a hidden page costs nothing. */
 export function createPanel(page: keyof typeof viewTypes, title: string): vscode.WebviewPanel {

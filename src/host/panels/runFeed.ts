@@ -9,7 +9,7 @@ import type { RunLease, RunsModel } from '../runs/runsModel.ts';
 import type { PageChannel, SeriesSource } from './pageChannel.ts';
 
 /** Numbers beside the charts need no more than this; points travel at their own pace. */
-const viewPauseMs = 100;
+const viewPauseMs = 200;
 
 export class RunFeed implements SeriesSource, vscode.Disposable {
   readonly #model: RunsModel;

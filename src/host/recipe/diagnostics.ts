@@ -40,7 +40,7 @@ export class RecipeDiagnostics implements vscode.Disposable {
   }
 }
 
-export function diagnosticOf(problem: Problem): vscode.Diagnostic {
+function diagnosticOf(problem: Problem): vscode.Diagnostic {
   const text = problem.remedy ? `${problem.message}\n${problem.remedy}` : problem.message;
   const severity = vscode.DiagnosticSeverity[problem.severity === 'error' ? 'Error' : 'Warning'];
   const diagnostic = new vscode.Diagnostic(toEditorRange(problem.range), text, severity);

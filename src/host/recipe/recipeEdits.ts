@@ -65,7 +65,7 @@ function insertAfterSection(document: vscode.TextDocument, section: string, text
   return edit;
 }
 
-export function lineOfKey(document: vscode.TextDocument, key: string): number | undefined {
+function lineOfKey(document: vscode.TextDocument, key: string): number | undefined {
   for (let line = 0; line < document.lineCount; line += 1) {
     if (document.lineAt(line).text.startsWith(`${key}:`)) return line;
   }
