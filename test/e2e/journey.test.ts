@@ -129,8 +129,8 @@ test('from a recipe with a mistake to a comparison', async t => {
   await step('Compare runs all arms one after the other and lays them side by side', async () => {
     const before = runFolders(editor.workspace).length;
     await startByLens(editor, 'Compare');
-    const compare = await editor.frame(`${comparePage} .numbers-table`);
-    const verdicts = compare.locator('.numbers-table tbody tr', { hasText: /Kept|Forgot|Cannot tell/ });
+    const compare = await editor.frame(`${comparePage} .numbers-table.runs`);
+    const verdicts = compare.locator('.numbers-table.runs tbody tr', { hasText: /Kept|Forgot|Cannot tell/ });
     const folders = await until('six runs', () => {
       const made = runFolders(editor.workspace).slice(before);
       return made.length >= 6 && made;
@@ -142,7 +142,7 @@ test('from a recipe with a mistake to a comparison', async t => {
     );
     await until('a verdict for each', async () => (await verdicts.count()) === folders.length);
     for (const variant of ['Plain', 'Replay', 'Regularized', 'Narrow']) {
-      await compare.locator('.numbers-table', { hasText: new RegExp(variant, 'i') }).waitFor();
+      await compare.locator('.numbers-table.runs', { hasText: new RegExp(variant, 'i') }).waitFor();
     }
     const overlaps = folders.map(folder => journal(folder).map(({ t }) => Number(t)));
     const spans = overlaps.map(times => [Math.min(...times), Math.max(...times)] as const).sort(([a], [b]) => a - b);
