@@ -19,3 +19,11 @@ test('the bundle for translators knows nearly all of it: npm run strings brings 
     `${missing.length} sentences are missing: ${missing.slice(0, 5).join(' | ')}`,
   );
 });
+
+test('a translation keeps every placeholder of its sentence', () => {
+  const german = JSON.parse(readFileSync(bundleFile.replace('.json', '.de.json'), 'utf8')) as Record<string, string>;
+  const placeholders = (text: string) => (text.match(/\{\d+\}/g) ?? []).sort();
+  for (const [text, translated] of Object.entries(german)) {
+    assert.deepEqual(placeholders(translated), placeholders(text), text);
+  }
+});
