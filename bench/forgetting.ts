@@ -6,7 +6,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { arms, reportedSeeds } from './forgetting/arms.ts';
+import type { RunResult } from '../src/protocol/result.ts';
+import { type Arm, arms, reportedSeeds } from './forgetting/arms.ts';
 import { prepareWork, resultOf } from './forgetting/runArm.ts';
 import { exampleTable, learningOf, lossOf, type Results, recovery, summaryTable } from './forgetting/tables.ts';
 
@@ -22,27 +23,31 @@ async function main(): Promise<void> {
 }
 
 async function runAll(seeds: readonly number[], only: readonly string[]): Promise<Results> {
-  const results: Results = {};
   const chosen = arms.filter(arm => only.length === 0 || only.includes(arm.name) || arm.name === 'plain');
-  for (const example of examples) {
-    results[example] = {};
-    for (const arm of chosen) results[example][arm.name] = [];
-    for (const seed of seeds) {
+  const results: Results = Object.fromEntries(
+    examples.map(example => [example, Object.fromEntries(chosen.map(arm => [arm.name, []]))]),
+  );
+  // Seed by seed, so that an interrupted bench holds whole seeds.
+  for (const seed of seeds) {
+    for (const example of examples) {
       for (const arm of chosen) {
         const result = await resultOf(example, arm, seed);
-        results[example][arm.name]!.push(result);
-        const plain = results[example].plain!.at(-1)!;
-        const losses = Object.entries(result.forgetting).map(([name, set]) => `${name} ${lossOf(set).toFixed(2)}`);
-        const saved = recovery(result, plain);
-        process.stdout.write(
-          `${example}, seed ${seed}, ${arm.name}: learned ${learningOf(result).toFixed(3)}, lost ${losses.join(', ')}, ` +
-            `${saved === null ? 'plain forgot nothing' : `saved ${(100 * saved).toFixed(0)} %`}, ${result.verdict}, ` +
-            `${result.seconds.toFixed(0)} s\n`,
-        );
+        results[example]![arm.name]!.push(result);
+        tell(example, seed, arm, result, results[example]!.plain!.at(-1)!);
       }
     }
   }
   return results;
+}
+
+function tell(example: string, seed: number, arm: Arm, result: RunResult, plain: RunResult): void {
+  const losses = Object.entries(result.forgetting).map(([name, set]) => `${name} ${lossOf(set).toFixed(2)}`);
+  const saved = recovery(result, plain);
+  process.stdout.write(
+    `${example}, seed ${seed}, ${arm.name}: learned ${learningOf(result).toFixed(3)}, lost ${losses.join(', ')}, ` +
+      `${saved === null ? 'plain forgot nothing' : `saved ${(100 * saved).toFixed(0)} %`}, ${result.verdict}, ` +
+      `${result.seconds.toFixed(0)} s\n`,
+  );
 }
 
 function report(results: Results): void {

@@ -37,13 +37,14 @@ export async function resultOf(example: string, arm: Arm, seed: number): Promise
   return result;
 }
 
-/** The example's recipe with this arm's parts instead of its own. Evaluated at the end only: the bench reads no curve. */
+/** The example's recipe with this arm's parts instead of its own. The bench reads no curve and no answers. */
 function recipeText(example: string, arm: Arm, seed: number): string {
   const recipe = parse(readFileSync(join(root, 'examples', `${example}.tune.yaml`), 'utf8'));
   const { max_steps, learning_rate } = recipe.train;
   return stringify({
     ...recipe,
     name: `${example}-${slug(arm.name)}`.slice(0, 40),
+    retain: { ...recipe.retain, prompts: [] },
     method: arm.method ?? {},
     ...(arm.adapter === undefined ? {} : { adapter: arm.adapter }),
     train: { ...recipe.train, learning_rate: learning_rate * (arm.rate ?? 1), seed },
