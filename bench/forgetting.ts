@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { RunResult } from '../src/protocol/result.ts';
 import { type Arm, arms, reportedSeeds } from './forgetting/arms.ts';
 import { prepareWork, resultOf } from './forgetting/runArm.ts';
-import { exampleTable, learningOf, lossOf, type Results, recovery, summaryTable } from './forgetting/tables.ts';
+import { aims, exampleTable, learningOf, lossOf, type Results, recovery, summaryTable } from './forgetting/tables.ts';
 
 const examples = ['support-tone', 'new-town', 'order-code'];
 const root = join(import.meta.dirname, '..');
@@ -51,7 +51,7 @@ function tell(example: string, seed: number, arm: Arm, result: RunResult, plain:
 }
 
 function report(results: Results): void {
-  const summary = summaryTable(results);
+  const summary = `${summaryTable(results)}\n\n${aims(results)}`;
   put('README.md', summary);
   const legend = arms.map(arm => `- **${arm.name}**: ${arm.what}`).join('\n');
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}`;

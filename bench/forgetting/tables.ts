@@ -1,6 +1,6 @@
 /** The bench's numbers: means over seeds with intervals, recovery against plain tuning, and Markdown tables of both. */
 import type { RunResult, SetResult } from '../../src/protocol/result.ts';
-import { type Arm, arms } from './arms.ts';
+import { arms } from './arms.ts';
 
 /** Results of one arm in one example, one a seed. */
 export type Results = Record<string, Record<string, RunResult[]>>;
@@ -41,20 +41,43 @@ export function recovery(run: RunResult, plain: RunResult): number | null {
   return average(lost.map(([name, set]) => 1 - lossOf(run.forgetting[name]!) / lossOf(set)));
 }
 
-/** One line an arm over all examples: how much of plain's learning it keeps, and how much of plain's loss it saves. */
+/** Shares of plain's learning and of plain's loss that an arm keeps: means over the examples, intervals over seeds. */
+export function sharesOf(results: Results, arm: string): { learned: Spread; saved: Spread } {
+  const perSeed = bySeed(results, arm);
+  return {
+    learned: spread(perSeed.map(pairs => average(pairs.map(([run, plain]) => learningOf(run) / learningOf(plain))))),
+    saved: spread(perSeed.map(pairs => average(pairs.flatMap(([run, plain]) => recovery(run, plain) ?? [])))),
+  };
+}
+
+/** One line an arm over all examples. */
 export function summaryTable(results: Results): string {
-  const rows = arms.map(arm => {
-    const perSeed = bySeed(results, arm);
-    const learned = spread(
-      perSeed.map(pairs => average(pairs.map(([run, plain]) => learningOf(run) / learningOf(plain)))),
-    );
-    const kept = spread(perSeed.map(pairs => average(pairs.flatMap(([run, plain]) => recovery(run, plain) ?? []))));
-    const seconds = average(perSeed.flat().map(([run]) => run.seconds));
-    const verdicts = perSeed.flat().map(([run]) => run.verdict);
-    const forgot = verdicts.filter(verdict => verdict === 'forgot').length;
-    return [arm.name, percent(learned), percent(kept), `${forgot} of ${verdicts.length}`, seconds.toFixed(0)];
+  const rows = arms.map(({ name }) => {
+    const { learned, saved } = sharesOf(results, name);
+    const runs = bySeed(results, name).flatMap(pairs => pairs.map(([run]) => run));
+    const forgot = runs.filter(run => run.verdict === 'forgot').length;
+    const seconds = average(runs.map(run => run.seconds)).toFixed(0);
+    return [name, percent(learned), percent(saved), `${forgot} of ${runs.length}`, seconds];
   });
   return table(['arm', "of plain's learning", "of plain's loss saved", 'runs that forgot', 'seconds a run'], rows);
+}
+
+/** What was hoped for, and whether the means reach it. */
+export function aims(results: Results): string {
+  const sentence = (arm: string, goal: string, learnedGoal: number, savedGoal: number) => {
+    const { learned, saved } = sharesOf(results, arm);
+    const verdict = learned.mean >= learnedGoal && saved.mean >= savedGoal ? 'reached' : 'not reached';
+    return `- ${goal}: ${percent(saved)} saved at ${percent(learned)} of the learning, **${verdict}**.`;
+  };
+  return [
+    sentence(
+      'combination',
+      "One combination in all examples was to save 85 % of plain's loss at 95 % of its learning",
+      0.95,
+      0.85,
+    ),
+    sentence('narrow', 'Narrow tuning was to keep 90 % of the learning at a fifth of the forgetting', 0.9, 0.8),
+  ].join('\n');
 }
 
 /** All numbers of one example. */
@@ -98,11 +121,11 @@ function accuracyCell(runs: RunResult[], set: string): string {
 }
 
 /** For each seed, the arm's run and plain's run in each example. */
-function bySeed(results: Results, arm: Arm): [RunResult, RunResult][][] {
+function bySeed(results: Results, arm: string): [RunResult, RunResult][][] {
   const examples = Object.values(results);
   const seeds = examples[0]!.plain!.length;
   return Array.from({ length: seeds }, (_, seed) =>
-    examples.map(example => [example[arm.name]![seed]!, example.plain![seed]!]),
+    examples.map(example => [example[arm]![seed]!, example.plain![seed]!]),
   );
 }
 
