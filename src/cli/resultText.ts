@@ -19,8 +19,10 @@ export function resultText(result: RunResult): string {
     lines.push('', `Forgetting: ${verdictWord(result.verdict)}`);
     for (const [name, set] of sets) lines.push(`  ${mark(set.verdict)} ${setSentence(name, set)}`);
     lines.push(`  ${verdictNote(true, null)}`);
-  } else if (result.status !== 'failed') {
+  } else if (result.status === 'finished') {
     lines.push('', 'Nothing watches for forgetting: the recipe has no retain.probes.');
+  } else if (result.status !== 'failed') {
+    lines.push('', 'Forgetting: nothing measured.');
   }
   for (const warning of result.warnings) lines.push(`warning: ${warning}`);
   lines.push('', `Folder: ${result.folder}`);

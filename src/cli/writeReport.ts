@@ -1,13 +1,31 @@
 /** The report of a comparison: Markdown with its pictures (SVG) in a folder beside it. */
-import { mkdir } from 'node:fs/promises';
+import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { compareRuns } from '../domain/comparison.ts';
 import { markdownReport } from '../domain/report.ts';
 import { reportPictures } from '../domain/reportPictures.ts';
 import { loadRun } from '../runs/loadRun.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
-import { fromSystem } from '../runs/runsError.ts';
+import { fromSystem, RunsError } from '../runs/runsError.ts';
 import { writeFileSafely } from '../runs/safeFile.ts';
+
+/** Before anything trains: hours later is too late to learn that the report cannot be written. */
+export async function checkReportPlace(file: string): Promise<void> {
+  const target = resolve(file);
+  const present = await stat(target).catch(() => null);
+  if (present?.isDirectory()) {
+    throw new RunsError('wrong-use', `${target} is a folder`, {
+      file: target,
+      remedy: 'Give a file: --report FILE.md',
+    });
+  }
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await access(dirname(target), constants.W_OK);
+  } catch (error) {
+    throw fromSystem(error, target, 'writing');
+  }
+}
 
 export async function writeReport(file: string, runs: RunFolder[]): Promise<void> {
   const target = resolve(file);

@@ -219,6 +219,8 @@ test('Ctrl-C in a comparison stops the arm under way and starts no other', async
     results.map(({ steps }) => steps > 0),
     [true, false, false, false, false],
   );
+  const shown = await holdfast(project, ['show', results[4]?.id ?? '']);
+  assert.match(shown.stdout, /Forgetting: nothing measured/, 'the recipe has probes, so something does watch');
 });
 
 test('compare --report writes Markdown with its pictures beside it', async () => {
@@ -232,6 +234,20 @@ test('compare --report writes Markdown with its pictures beside it', async () =>
   assert.ok(pictures.length >= 4);
   for (const path of pictures)
     assert.match(readFileSync(join(project.folder, 'out', decodeURIComponent(path)), 'utf8'), /^<svg/);
+});
+
+test('compare refuses a report that cannot be written before anything trains', async () => {
+  const project = testProject();
+  writeFileSync(join(project.folder, 'file'), '');
+  for (const [report, expected] of [
+    ['data', 2],
+    ['file/report.md', 3],
+  ] as const) {
+    const { code, stderr } = await holdfast(project, ['compare', 'test.tune.yaml', '--report', report]);
+    assert.equal(code, expected, stderr);
+    assert.ok(stderr.includes(join(project.folder, report)), stderr);
+  }
+  assert.deepEqual(runFolders(project), []);
 });
 
 test('check prints problems with their place, or the first batch with its loss mask and the estimate', async () => {
@@ -255,6 +271,9 @@ test('eval judges a model against its base without a run', async () => {
   assert.equal(code, 0);
   assert.deepEqual(Object.keys(JSON.parse(stdout).forgetting), ['general']);
   assert.deepEqual(runFolders(project), []);
+  const stray = await holdfast(project, [...words, '--budget', 'genral=0.05nats', '--fail-on', 'forgot']);
+  assert.equal(stray.code, 2, 'a budget of no set would let everything pass');
+  assert.match(stray.stderr, /genral/);
 });
 
 test('doctor names what is missing with its remedy', async () => {

@@ -16,7 +16,7 @@ import { comparisonText } from '../comparisonText.ts';
 import { storeForRecipe, thisMachine } from '../machine.ts';
 import { noteWarnings } from '../problems.ts';
 import { Interruptions } from '../watchRun.ts';
-import { writeReport } from '../writeReport.ts';
+import { checkReportPlace, writeReport } from '../writeReport.ts';
 import { exitCodeFor, watchToEnd } from './run.ts';
 
 export const compare: Command = {
@@ -35,6 +35,8 @@ export const compare: Command = {
     const recipeText = await readRecipe(recipeFile);
     noteWarnings(recipeFile, recipeText, output);
     const arms = armsOf(recipeFile, recipeText, list(values, 'set'), text(values, 'variants'));
+    const report = text(values, 'report');
+    if (report) await checkReportPlace(report);
     const machine = await thisMachine();
     const shared = { ...machine, recipeFile, recipeText, store, variant: 'as-written' as const };
     const group = `compare-${randomBytes(4).toString('hex')}`;
@@ -51,12 +53,13 @@ export const compare: Command = {
     } finally {
       interruptions.end();
     }
-    const report = text(values, 'report');
-    if (report) await writeReport(report, runs);
-    output.answer(results);
     output.line();
     output.line(comparisonText(results));
-    if (report) output.line(`\nReport: ${report}`);
+    if (report) {
+      await writeReport(report, runs);
+      output.line(`\nReport: ${report}`);
+    }
+    output.answer(results);
     return overallExitCode(results);
   },
 };

@@ -36,6 +36,8 @@ export const evaluate: Command = {
     const probes = pairs(list(values, 'probes'), '--probes');
     if (Object.keys(probes).length === 0) throw wrongUse(evaluate, '--probes is missing');
     const budgets = Object.entries(pairs(list(values, 'budget'), '--budget'));
+    const stray = budgets.find(([name]) => !(name in probes));
+    if (stray) throw wrongUse(evaluate, `--budget ${stray[0]}: no --probes has this name`);
     const recipeFile = join(process.cwd(), 'eval.tune.yaml');
     const recipeText = JSON.stringify({
       model,
