@@ -17,8 +17,8 @@ export async function showError(error: unknown, log: vscode.LogOutputChannel): P
   const known: KnownError = error instanceof Error ? error : new Error(String(error));
   log.error(known);
   const steps = nextSteps(known, log);
-  const text = known.remedy ? `${known.message}. ${known.remedy}` : known.message;
-  const chosen = await vscode.window.showErrorMessage(text.replace('..', '.'), ...steps.map(step => step.title));
+  const text = known.remedy ? `${known.message.replace(/\.$/, '')}. ${known.remedy}` : known.message;
+  const chosen = await vscode.window.showErrorMessage(text, ...steps.map(step => step.title));
   await steps.find(step => step.title === chosen)?.take();
 }
 
