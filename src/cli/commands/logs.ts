@@ -1,9 +1,9 @@
 /** `holdfast logs`: what happened in a run, line by line, from its journal or from what the trainer printed. */
-import { createReadStream, existsSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { formatSigned } from '../../domain/words.ts';
 import type { JournalRecord } from '../../protocol/journal.ts';
 import { followJournal } from '../../runs/journal.ts';
+import { openChecked } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import { type Command, flag, jsonOption, onlyPositional, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
@@ -22,7 +22,8 @@ export const logs: Command = {
     const run = await findRun(onlyPositional(logs, positionals, 'RUN'));
     if (flag(values, 'printed')) {
       if (output.json) throw wrongUse(logs, '--printed is text and has no JSON form');
-      if (existsSync(run.trainerLog)) await pipeline(createReadStream(run.trainerLog), process.stdout, { end: false });
+      const log = await openChecked(run.trainerLog);
+      if (log) await pipeline(log.createReadStream(), process.stdout, { end: false });
       return 0;
     }
     const records: JournalRecord[] = [];

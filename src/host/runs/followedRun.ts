@@ -1,5 +1,4 @@
 /** One run read to the end of its journal and on, for as long as somebody looks: the fold, its series, its log's tail. */
-import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { MetricSeries } from '../../domain/metricSeries.ts';
@@ -8,6 +7,7 @@ import type { RunView } from '../../protocol/panel.ts';
 import type { RunStatus } from '../../protocol/result.ts';
 import { flattenSettings } from '../../recipe/resolve.ts';
 import { followJournalBatches } from '../../runs/journal.ts';
+import { openChecked } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import type { RunEntry } from './runsModel.ts';
 
@@ -135,7 +135,8 @@ function identityOf({ id, folder, name, recipe, variant }: RunEntry, settings: R
 }
 
 async function tailOf(file: string): Promise<string[]> {
-  const handle = await open(file, 'r');
+  const handle = await openChecked(file);
+  if (!handle) return [];
   try {
     const { size } = await handle.stat();
     const { buffer, bytesRead } = await handle.read(
