@@ -1,8 +1,7 @@
 /** `holdfast doctor`: what a run would find on this machine, and the remedy for what is missing. */
-
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { access, constants } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -125,7 +124,6 @@ async function store(): Promise<Finding> {
   const existing = existsSync(folder) ? folder : root;
   try {
     await access(existing, constants.W_OK);
-    const { statfs } = await import('node:fs/promises');
     const { bavail, bsize } = await statfs(existing);
     return { what: 'store', state: 'ok', found: `${folder}, ${bytes(bavail * bsize)} free` };
   } catch (error) {

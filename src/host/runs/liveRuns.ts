@@ -1,5 +1,6 @@
 /** Follows every run that is going on, so that rows, status bar and notifications know of its steps and of its end. */
 import * as vscode from 'vscode';
+import { isOver } from '../../runs/status.ts';
 import { isLive, type RunEntry, type RunLease, type RunsModel } from './runsModel.ts';
 
 const pauseMs = 500;
@@ -74,7 +75,7 @@ export class LiveRuns implements vscode.Disposable {
       }),
     });
     // The end is in the folder before it is in the list.
-    if (['finished', 'stopped', 'failed', 'lost'].includes(followed.lease.run.status)) void this.#model.refresh();
+    if (isOver(followed.lease.run.status)) void this.#model.refresh();
   }
 
   #release(id: string): void {
