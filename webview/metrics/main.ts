@@ -45,11 +45,13 @@ function show(state: PageState): void {
   channel.remember({ runs: state.run ? [state.run.id] : [] });
   if (!state.run) {
     run = null;
+    page?.lanes.destroy();
     page = null;
     main.replaceChildren(nothingYet());
     return;
   }
   if (!page || run?.id !== state.run.id) {
+    page?.lanes.destroy();
     page = makePage();
     main.replaceChildren(...page.elements);
   }

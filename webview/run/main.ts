@@ -9,6 +9,7 @@ import { Announcer, messageBox, startPage } from '../shared/page.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
 import { busy, button, checkbox } from '../shared/ui.ts';
+import { isLive } from '../shared/words.ts';
 import { runDetails } from './details.ts';
 import { runHeader } from './header.ts';
 import { verdictCard } from './verdict.ts';
@@ -44,11 +45,13 @@ function show(state: PageState): void {
   if (state.page !== 'run') return;
   channel.remember({ runs: state.run ? [state.run.id] : [] });
   if (!state.run) {
+    page?.lanes.destroy();
     page = null;
     main.replaceChildren(noRun());
     return;
   }
   if (!page || run?.id !== state.run.id) {
+    page?.lanes.destroy();
     page = makePage();
     main.replaceChildren(...page.elements);
   }
@@ -105,7 +108,7 @@ function makePage(): RunPage {
 
 function waitingText(next: RunView): string {
   if (next.status === 'queued') return t('Queued: it starts when the run before it has ended.');
-  if (next.status === 'running' || next.status === 'paused') return t('Lines appear here with the first step.');
+  if (isLive(next.status)) return t('Lines appear here with the first step.');
   return t('This run ended before its first step.');
 }
 

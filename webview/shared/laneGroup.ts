@@ -62,6 +62,7 @@ export class LaneGroup implements LaneContext {
   #asking = false;
   #subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   #slowTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #gone = new AbortController();
 
   constructor(channel: Channel, options: LaneGroupOptions) {
     this.element = h('div', { class: `lanes lanes-${options.layout}` });
@@ -73,12 +74,28 @@ export class LaneGroup implements LaneContext {
       zoomOut: () => this.zoomOut(),
     });
     this.toolbar = this.#toolbar.element;
-    addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true });
-    new ResizeObserver(() => requestAnimationFrame(() => this.#resized())).observe(this.element);
-    if (options.compact) addEventListener('resize', () => this.#resized());
-    onThemeChange(() => {
+    const { signal } = this.#gone;
+    addEventListener('scroll', () => this.#dirty.size > 0 && this.#drawSoon([]), { passive: true, signal });
+    const resized = new ResizeObserver(() => requestAnimationFrame(() => this.#resized()));
+    resized.observe(this.element);
+    if (options.compact) addEventListener('resize', () => this.#resized(), { signal });
+    const forgetTheme = onThemeChange(() => {
       for (const lane of this.#lanes) lane.refresh();
     });
+    signal.addEventListener('abort', () => {
+      resized.disconnect();
+      forgetTheme();
+    });
+  }
+
+  /** Another group takes its place: it asks the host for nothing more. */
+  destroy(): void {
+    this.#gone.abort();
+    clearTimeout(this.#subscribeTimer);
+    clearTimeout(this.#slowTimer);
+    this.#dirty.clear();
+    for (const lane of this.#lanes) lane.destroy();
+    this.#lanes = [];
   }
 
   /** What to draw now. Lanes are made anew only when other series are there. */

@@ -46,8 +46,10 @@ export function look(index: number): Look {
   return { colour: looks[place % palette.length]!, dash: dashes[(place + round * 3) % dashes.length]! };
 }
 
-export function onThemeChange(listener: () => void): void {
+/** Calls until what it gives is called. */
+export function onThemeChange(listener: () => void): () => void {
   listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** The editor swaps the classes of <body> and the variables of <html>. */
