@@ -54,4 +54,5 @@ export function variantWord(variant: string): string {
   return words[variant] ?? variant;
 }
 
-export const isLive = (status: RunStatus) => status === 'running' || status === 'queued' || status === 'paused';
+/** A run that has fallen silent may still be at work: it can be stopped like any other. */
+export const isLive = (status: RunStatus) => ['running', 'queued', 'paused', 'stale'].includes(status);
