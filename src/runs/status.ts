@@ -31,10 +31,16 @@ export async function statusOf(run: RunFolder, now = Date.now()): Promise<Status
   try {
     const [process, exit, heartbeat] = await Promise.all([run.process(), run.exit(), run.heartbeat()]);
     const attempt = process?.attempt ?? 1;
-    const ended = exit && exit.attempt >= attempt ? exit : null;
+    const ofAttempt = (found: RunExit | null) => (found && found.attempt >= attempt ? found : null);
+    const known = ofAttempt(exit);
+    const runner = process && !known ? await isAlive(process.runner.identity) : null;
+    // It may have ended between our two looks.
+    const ended = known ?? (runner === 'gone' ? ofAttempt(await run.exit()) : null);
     const beat = heartbeat && heartbeat.attempt === attempt ? heartbeat : null;
     const step = ended?.lastStep ?? beat?.step ?? 0;
-    const [status, reason] = await judge(run, process, ended, beat, now);
+    const [status, reason] = ended
+      ? ([ended.outcome, ended.reason] as const)
+      : await judge(run, process, runner, beat, now);
     return { status, reason, attempt, step, process, exit: ended, heartbeat: beat };
   } catch (error) {
     if (!(error instanceof RunsError)) throw error;
@@ -43,21 +49,17 @@ export async function statusOf(run: RunFolder, now = Date.now()): Promise<Status
   }
 }
 
+/** Of a run without an exit record. */
 async function judge(
   run: RunFolder,
   process: RunProcess | null,
-  exit: RunExit | null,
+  runner: 'alive' | 'gone' | 'unknown' | null,
   beat: Heartbeat | null,
   now: number,
 ): Promise<[RunStatus, string]> {
-  if (exit) return [exit.outcome, exit.reason];
   if (!process) return (await isCancelled(run)) ? ['stopped', 'cancelled before it started'] : ['queued', ''];
-  const runner = await isAlive(process.runner.identity);
   const silentMs = beat ? now - beat.t : now - process.startedAt;
   if (runner === 'gone') {
-    // It may have ended between our two looks.
-    const late = await run.exit();
-    if (late && late.attempt >= process.attempt) return [late.outcome, late.reason];
     return ['lost', 'its runner is gone and left no exit record: the machine or the process was stopped from outside'];
   }
   if (runner === 'unknown' && silentMs > 12 * silentAfterMs) {
