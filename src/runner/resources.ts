@@ -34,12 +34,12 @@ async function sampleGpus(): Promise<Record<string, number>> {
       .trim()
       .split('\n')
       .map(row => row.split(',').map(Number));
-    return Object.fromEntries(
-      rows.flatMap(([index, load, megabytes]) => [
-        [`gpu${index}.load`, (load ?? 0) / 100],
-        [`gpu${index}.memoryBytes`, (megabytes ?? 0) * 1024 * 1024],
-      ]),
-    );
+    const metrics = rows.flatMap(([index, load, megabytes]): [string, number][] => [
+      [`gpu${index}.load`, (load ?? 0) / 100],
+      [`gpu${index}.memoryBytes`, (megabytes ?? 0) * 1024 * 1024],
+    ]);
+    // What a card does not tell reads "[N/A]".
+    return Object.fromEntries(metrics.filter(([, value]) => Number.isFinite(value)));
   } catch {
     hasNvidiaSmi = false;
     return {};

@@ -21,7 +21,7 @@ import {
   type RunRequest,
   runFormat,
 } from '../runs/runFolder.ts';
-import { errorReport } from '../runs/runsError.ts';
+import { errorReport, fromSystem } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
@@ -58,6 +58,7 @@ class Supervisor {
   #failed: FailedEvent | null = null;
   #fatal: ErrorReport | null = null;
   #stopAsked = false;
+  #isStarted = false;
 
   constructor(run: RunFolder, request: RunRequest, settings: RunnerSettings) {
     this.#run = run;
@@ -78,10 +79,10 @@ class Supervisor {
     await writeJsonSafely(this.#run.processJson, record);
     const stop = () => this.#stop();
     leave.addEventListener('abort', stop);
+    if (leave.aborted) stop();
     let exit = notStarted;
     try {
-      writeFileSync(this.#run.file('reserve'), Buffer.alloc(reserveBytes));
-      this.#makeFolders();
+      this.#makeRoom();
       this.#journal = await JournalWriter.open(this.#run, this.#attempt);
       this.#trainer = await this.#startTrainer();
       const { identity, marker } = this.#trainer;
@@ -97,9 +98,13 @@ class Supervisor {
     return this.#conclude(exit);
   }
 
-  #makeFolders(): void {
-    for (const folder of [this.#run.checkpoints, this.#run.items, this.#run.samples, sharedCache()]) {
-      mkdirSync(folder, { recursive: true });
+  #makeRoom(): void {
+    const { folder, checkpoints, items, samples } = this.#run;
+    try {
+      writeFileSync(this.#run.file('reserve'), Buffer.alloc(reserveBytes));
+      for (const made of [checkpoints, items, samples, sharedCache()]) mkdirSync(made, { recursive: true });
+    } catch (error) {
+      throw fromSystem(error, folder, 'writing');
     }
   }
 
@@ -124,6 +129,8 @@ class Supervisor {
     const { checkpoints, items, samples, model } = this.#run;
     const outputs = { checkpoints, items, samples, model, cache: sharedCache() };
     trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads });
+    this.#isStarted = true;
+    if (this.#stopAsked) void trainer.stop();
   }
 
   #heard(event: TrainerEvent): void {
@@ -131,7 +138,6 @@ class Supervisor {
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
-    if (event.type === 'evaluated' || event.type === 'checkpointed' || event.type === 'finished') this.#journal?.sync();
     // Its work is done: nothing more will be asked of it.
     if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
   }
@@ -141,6 +147,8 @@ class Supervisor {
     if (this.#fatal) return;
     try {
       this.#journal?.append(event);
+      if (event.type === 'evaluated' || event.type === 'checkpointed' || event.type === 'finished')
+        this.#journal?.sync();
     } catch (error) {
       this.#fatal = errorReport(error);
       this.#stop();
@@ -149,7 +157,8 @@ class Supervisor {
 
   #stop(): void {
     this.#stopAsked = true;
-    void this.#trainer?.stop();
+    // A trainer takes no other message before its start: a stop that comes earlier is sent right behind it.
+    if (this.#isStarted) void this.#trainer?.stop();
   }
 
   async #untilGone(trainer: TrainerProcess): Promise<TrainerExit> {
@@ -186,7 +195,7 @@ class Supervisor {
       writeFileSync(temporary, JSON.stringify(beat));
       renameSync(temporary, this.#run.heartbeatFile);
     } catch (error) {
-      this.#fatal ??= errorReport(error);
+      this.#fatal ??= errorReport(fromSystem(error, this.#run.heartbeatFile, 'writing'));
       this.#stop();
     }
   }

@@ -64,7 +64,11 @@ export class JournalWriter {
 
   /** To the disk: at evaluations, checkpoints and the end. */
   sync(): void {
-    fsyncSync(this.#descriptor);
+    try {
+      fsyncSync(this.#descriptor);
+    } catch (error) {
+      throw fromSystem(error, this.#file, 'writing');
+    }
   }
 
   close(): void {
