@@ -124,7 +124,7 @@ export class Progress {
       bar,
       `${this.#step}/${this.#steps ?? '?'}`,
       this.#loss === null ? '' : `loss ${this.#loss.toFixed(3)}`,
-      this.#tokensPerSecond === null ? '' : `${(this.#tokensPerSecond / 1000).toFixed(1)}k tok/s`,
+      this.#tokensPerSecond === null ? '' : speed(this.#tokensPerSecond),
       this.#memory === null ? '' : bytes(this.#memory),
       this.#left(),
       this.#forgetting,
@@ -139,6 +139,11 @@ export class Progress {
   }
 }
 
+function speed(tokensPerSecond: number): string {
+  const inThousands = tokensPerSecond >= 1000;
+  return inThousands ? `${(tokensPerSecond / 1000).toFixed(1)}k tok/s` : `${Math.round(tokensPerSecond)} tok/s`;
+}
+
 /** In the unit of the budget: points of accuracy, or nats per token. */
 function forgettingText({ forgetting }: EvaluatedEvent): string {
   const sets = Object.entries(forgetting).map(([name, { value, verdict, accuracy, budget }]) => {
@@ -146,5 +151,5 @@ function forgettingText({ forgetting }: EvaluatedEvent): string {
     const inPoints = accuracy && budget && 'points' in budget;
     return `${name} ${inPoints ? `${formatSigned(accuracy.drop, 1)} pt` : formatSigned(value, 0.05)}${mark}`;
   });
-  return sets.length > 0 ? `forgot: ${sets.join(', ')}` : '';
+  return sets.length > 0 ? `forgetting: ${sets.join(', ')}` : '';
 }

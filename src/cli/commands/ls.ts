@@ -1,4 +1,5 @@
 /** `holdfast ls`: the runs of this project, newest first. */
+import { worstVerdict } from '../../domain/statistics.ts';
 import { formatSigned } from '../../domain/words.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
@@ -34,7 +35,7 @@ const columns = [
 
 function row(run: RunSummary): string[] {
   const steps = run.steps === null ? String(run.step) : `${run.step}/${run.steps}`;
-  const [name, worst] = Object.entries(run.sets).sort(([, a], [, b]) => b.value - a.value)[0] ?? [];
+  const [name, worst] = Object.entries(run.sets).sort(([, a], [, b]) => worstFirst(a, b))[0] ?? [];
   return [
     run.id,
     run.variant,
@@ -44,4 +45,11 @@ function row(run: RunSummary): string[] {
     run.verdict ?? '',
     name && worst ? `${name} ${formatSigned(worst.value)} ${worst.unit}` : '',
   ];
+}
+
+/** By verdict, then by loss: a set that was kept never hides one that was forgotten. */
+function worstFirst(a: RunSummary['sets'][string], b: RunSummary['sets'][string]): number {
+  const worse = worstVerdict([a.verdict, b.verdict]);
+  if (a.verdict !== b.verdict && worse) return a.verdict === worse ? -1 : 1;
+  return b.value - a.value;
 }
