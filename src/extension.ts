@@ -55,10 +55,14 @@ function hasStore(): boolean {
   return (vscode.workspace.workspaceFolders ?? []).some(({ uri }) => existsSync(join(uri.fsPath, '.holdfast')));
 }
 
+/** Made once; a failure is not kept, so that the next try may succeed. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
-    made ??= make();
+    made ??= make().catch(error => {
+      made = undefined;
+      throw error;
+    });
     return made;
   };
 }

@@ -1,6 +1,7 @@
 /** Writes a file whole or not at all: temporary file, length checked, fsync, rename, fsync of the folder. */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../runs/safeFile.ts';
 import { EngineError } from './engineError.ts';
 
 export async function writeAtomic(file: string, text: string): Promise<void> {
@@ -33,15 +34,4 @@ export function writeError(file: string, cause: unknown): EngineError {
   const kind = isFull ? 'disk-full' : isForbidden ? 'no-permission' : 'write-failed';
   const remedy = isFull ? 'Free some space on this disk.' : isForbidden ? 'Check the permissions.' : undefined;
   return new EngineError(kind, `Cannot write ${file}: ${message}`, { file, remedy, cause });
-}
-
-/** Makes the rename itself durable; Windows has no handles of folders. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -2,6 +2,7 @@
  * What the lanes are: which series share one, in which order, how far their axes reach. Pure: colours and canvases are
  * others' business.
  */
+import { runLabels } from '../../src/domain/comparison.ts';
 import type { RunView } from '../../src/protocol/panel.ts';
 import { setOf } from './format.ts';
 import { t } from './strings.ts';
@@ -76,7 +77,8 @@ export function lanesOfRun(run: Pick<RunView, 'id' | 'catalogue' | 'prepared'>):
 }
 
 /** The lanes of several runs: one for each series, with one line a run. */
-export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'catalogue'>[]): LaneSpec[] {
+export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'variant' | 'colour' | 'catalogue'>[]): LaneSpec[] {
+  const labels = runLabels(runs);
   const lanes = new Map<string, LaneSpec>();
   for (const run of runs) {
     for (const entry of run.catalogue) {
@@ -86,7 +88,7 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'colour' | 'cata
         key: seriesKey(run.id, entry.name),
         run: run.id,
         name: entry.name,
-        label: run.name,
+        label: labels[run.id] ?? run.name,
         look: run.colour,
         quiet: false,
         replayed: false,

@@ -1,7 +1,8 @@
 /** Folders that appear whole or not at all. Knows nothing of what is in them. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { syncFolder } from '../../runs/safeFile.ts';
 import { writeError } from '../atomicFile.ts';
 import { EngineError } from '../engineError.ts';
 
@@ -21,11 +22,4 @@ export async function writeFolderAtomically<T>(folder: string, fill: (temporary:
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw cause instanceof EngineError ? cause : writeError(folder, cause);
   }
-}
-
-/** Makes new names in the folder durable. Windows cannot open folders, and needs no such call. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  await handle.sync().finally(() => handle.close());
 }

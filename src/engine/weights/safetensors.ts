@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../runs/safeFile.ts';
 import { EngineError } from '../engineError.ts';
 import { bytesPerFloat, type FloatDtype, narrow, widen } from './float.ts';
 
@@ -187,11 +188,4 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<number> 
     written += bytesWritten;
   }
   return written;
-}
-
-/** Makes a rename durable. Windows cannot open folders, and needs no such call. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  await handle.sync().finally(() => handle.close());
 }

@@ -173,7 +173,7 @@ export class PageChannel implements vscode.Disposable {
   async #next(): Promise<Unnumbered<ToPage> | undefined> {
     if (this.#isStateDue) {
       this.#isStateDue = false;
-      return { type: 'state', state: await this.#backend.state(), strings: pageStrings() };
+      return { type: 'state', state: await this.#stateOrAgain(), strings: pageStrings() };
     }
     const [change] = this.#changes;
     if (change) {
@@ -181,6 +181,16 @@ export class PageChannel implements vscode.Disposable {
       return { type: 'run', id: change[0], changes: change[1] };
     }
     return this.#nextSeries();
+  }
+
+  /** A state that could not be made stays due: the next news asks for it again. */
+  async #stateOrAgain(): Promise<PageState> {
+    try {
+      return await this.#backend.state();
+    } catch (error) {
+      this.#isStateDue = true;
+      throw error;
+    }
   }
 
   #nextSeries(): Unnumbered<ToPage> | undefined {

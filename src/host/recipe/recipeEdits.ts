@@ -14,7 +14,8 @@ export function addRetain(document: vscode.TextDocument): vscode.WorkspaceEdit {
 
 /** Writes `method.replay`; an existing section `method` gets it as its first entry. */
 export function addReplay(document: vscode.TextDocument, file = 'data/general.train.txt'): vscode.WorkspaceEdit {
-  const entry = `  replay: { data: ${file}, share: 0.2 }   # rows of the old kind; never a probe file\n`;
+  const data = /^[\w./-]+$/.test(file) ? file : JSON.stringify(file);
+  const entry = `  replay: { data: ${data}, share: 0.2 }   # rows of the old kind; never a probe file\n`;
   const method = lineOfKey(document, 'method');
   if (method === undefined) return insertAfterSection(document, 'retain', `\nmethod:\n${entry}`);
   const edit = new vscode.WorkspaceEdit();
