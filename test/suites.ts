@@ -45,7 +45,7 @@ function nodeTests(
   more: Partial<Suite> & { node?: string; concurrency?: number } = {},
 ): Suite {
   const { node = process.execPath, concurrency = 2, ...rest } = more;
-  const limits = [`--test-concurrency=${concurrency}`, '--test-timeout=240000'];
+  const limits = [`--test-concurrency=${concurrency}`, '--test-timeout=600000'];
   const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
   return { name, title, argv, limitSeconds: 900, kind: 'nodeTest', ...rest };
 }

@@ -3,7 +3,10 @@
  * mistake, a run, its verdict, a reload, a comparison. One editor serves all, in this order.
  */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
+import { sendControl } from '../../src/runs/control.ts';
+import { RunFolder } from '../../src/runs/runFolder.ts';
 import { until } from '../vscode/workbench.ts';
 import { journal, openEditor, runFolders, startByLens, steps } from './editor.ts';
 
@@ -48,13 +51,17 @@ test('from a recipe with a mistake to a comparison', async t => {
       await page.keyboard.press('Control+Home');
       return editor.lens('Replay').first().isVisible();
     });
-    await startByLens(editor, 'Replay');
+    const made = await startByLens(editor, 'Replay');
+    const folder = new RunFolder(path.basename(made), made);
+    await until('the first step', () => journal(made).some(({ type }) => type === 'step'));
+    // Paused until the panel shows something: so the run is seen alive however busy the machine is.
+    await sendControl(folder, 'pause');
     const run = await editor.frame(`${runPage} .lanes canvas`);
-    const first = await until('the first points', async () =>
-      Number(await run.locator('.lanes').getAttribute('data-newest')),
-    );
+    const newest = async () => Number(await run.locator('.lanes').getAttribute('data-newest'));
+    const first = await until('the first points', newest);
     assert.ok(first < replaySteps, `the first points came with step ${first}`);
-    await until('more points', async () => Number(await run.locator('.lanes').getAttribute('data-newest')) > first);
+    await sendControl(folder, 'resume');
+    await until('more points', async () => (await newest()) > first);
   });
 
   await step('the editor keeps its place beside the panel', async () => {

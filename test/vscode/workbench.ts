@@ -19,7 +19,7 @@ export interface WorkbenchOptions extends ServerOptions {
 
 export type { Frame };
 
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 export class Workbench {
   readonly server: VsCodeServer;
@@ -74,13 +74,13 @@ export class Workbench {
 
   /** The first load and every reload of the window. */
   async load(): Promise<void> {
-    await this.page.goto(`${this.server.url}?folder=${encodeURIComponent(this.workspace)}`);
+    await this.page.goto(`${this.server.url}?folder=${encodeURIComponent(this.workspace)}`, { waitUntil: 'commit' });
     await this.page.locator('.monaco-workbench').waitFor();
     await this.page.locator('.statusbar').waitFor();
   }
 
   async reload(): Promise<void> {
-    await this.page.reload();
+    await this.page.reload({ waitUntil: 'commit' });
     await this.page.locator('.monaco-workbench').waitFor();
     await this.page.locator('.statusbar').waitFor();
   }
