@@ -67,7 +67,7 @@ export function aims(results: Results): string {
   const sentence = (arm: string, goal: string, learnedGoal: number, savedGoal: number) => {
     const { learned, saved } = sharesOf(results, arm);
     const verdict = learned.mean >= learnedGoal && saved.mean >= savedGoal ? 'reached' : 'not reached';
-    return `- ${goal}: ${percent(saved)} saved at ${percent(learned)} of the learning, **${verdict}**.`;
+    return `- ${goal}: ${percent(saved, 1)} saved at ${percent(learned, 1)} of the learning, **${verdict}**.`;
   };
   return [
     sentence(
@@ -137,8 +137,8 @@ function number({ mean, low, high }: Spread, digits: number): string {
   return `${mean.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
 }
 
-function percent({ mean, low, high }: Spread): string {
-  const round = (share: number) => (100 * share).toFixed(0);
+function percent({ mean, low, high }: Spread, digits = 0): string {
+  const round = (share: number) => (100 * share).toFixed(digits);
   return `${round(mean)} % [${round(low)}, ${round(high)}]`;
 }
 
