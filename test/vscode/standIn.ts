@@ -36,9 +36,9 @@ async function runTests(tests: string, extensions: string[], folder?: string): P
     process.stderr.write(`The tests did not end within ${limitMs / 1000} s\n${server.log()}\n`);
     return 1;
   } finally {
+    showReport();
     await browser.close();
     await server.stop();
-    showReport();
   }
 }
 
