@@ -197,11 +197,14 @@ export class TrainerProcess {
     this.#onEvent(event);
   }
 
-  /** Towards its end, after a stop: the step under way may be long, but going on training is no progress. */
+  /**
+   * Towards its end, after a stop. The step under way may be long, but who goes on training is not on the way out, and
+   * then its evaluations are no progress either.
+   */
   #isProgress({ type }: TrainerEvent): boolean {
-    if (type === 'alive') return Date.now() - this.#askedAt < aliveCountsMs;
     if (type === 'step') this.#stepsSinceStop += 1;
-    return type !== 'step' || this.#stepsSinceStop <= 2;
+    if (this.#stepsSinceStop > 2) return false;
+    return type !== 'alive' || Date.now() - this.#askedAt < aliveCountsMs;
   }
 
   #greet(event: TrainerEvent): boolean {
