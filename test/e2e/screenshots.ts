@@ -50,8 +50,7 @@ async function takeAll(): Promise<void> {
   await startByLens(editor, 'Compare');
   await until('all arms', () => runFolders(editor.workspace).length >= 5, patience);
   await until('their ends', () => runFolders(editor.workspace).every(hasEnded), patience);
-  await editor.frame('body[data-page="compare"] .numbers-table');
-  await shots('compare');
+  await shots('compare', 'body[data-page="compare"] .numbers-table');
 
   await editor.command('View: Close All Editors');
   await editor.openFile(recipe);
@@ -60,8 +59,7 @@ async function takeAll(): Promise<void> {
     .lens(/forgot|kept|cannot tell/)
     .first()
     .click();
-  await editor.frame('body[data-page="run"] .verdict-sets');
-  await shots('run');
+  await shots('run', 'body[data-page="run"] .verdict-sets');
 }
 
 function hasEnded(folder: string): boolean {
@@ -69,10 +67,12 @@ function hasEnded(folder: string): boolean {
 }
 
 /** The whole window, once a theme; notifications would hide what is to be seen. */
-async function shots(name: string): Promise<void> {
+async function shots(name: string, page: string): Promise<void> {
   for (const [short, { theme, look }] of Object.entries(themes)) {
     editor.changeSettings({ 'workbench.colorTheme': theme });
+    await editor.reload();
     await editor.page.locator(`.monaco-workbench.${look}`).waitFor();
+    await editor.frame(page);
     await editor.command('Notifications: Clear All Notifications');
     await editor.settled();
     const file = path.join(values.out, `${name}-${short}.png`);

@@ -204,7 +204,7 @@ export class Workbench {
     });
   }
 
-  /** Changes the user's settings; the editor reads them anew by itself. */
+  /** Changes the user's settings; the editor reads them at the next load. */
   changeSettings(changes: Record<string, unknown>): void {
     const settings = JSON.parse(readFileSync(this.server.settingsFile, 'utf8'));
     writeFileSync(this.server.settingsFile, JSON.stringify({ ...settings, ...changes }, null, 2));
