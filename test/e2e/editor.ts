@@ -82,11 +82,12 @@ export async function startByLens(editor: Workbench, lens: string, project = edi
   return until(`a run started by ${lens}`, started);
 }
 
-/** Folders of the runs that a folder of recipes holds, oldest first. */
+/** Folders of the runs that a folder of recipes holds, oldest first. One that is being made still has a dot in front. */
 export function runFolders(project: string): string[] {
   const runs = path.join(project, '.holdfast/runs');
   if (!existsSync(runs)) return [];
   return readdirSync(runs)
+    .filter(name => !name.startsWith('.'))
     .sort()
     .map(name => path.join(runs, name));
 }
