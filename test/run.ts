@@ -2,7 +2,7 @@
  * Runs the suites one after the other and ends with one line: `N passed, N failed, N skipped`. What a suite printed is shown
  * when it failed, or as it comes when suites were named. A suite that hangs is ended, one that runs no test has failed, and so has
  * one that leaves a process behind.
- * usage: node --import tsx test/run.ts [suite ...]
+ * usage: node --import tsx test/run.ts [--long] [suite ...]; --long tries repeated claims as often as counts.ts says
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,8 @@ interface Counts {
   skipped: string[];
 }
 
-const named = process.argv.slice(2);
+const named = process.argv.slice(2).filter(word => word !== '--long');
+if (process.argv.includes('--long')) process.env.HOLDFAST_TEST_LONG = '1';
 const logs = path.join(checkout, 'out/test');
 // Short, because sockets are made below it and a socket's path ends at 107 bytes.
 const temporary = mkdtempSync(path.join(tmpdir(), 'hf-'));

@@ -1,6 +1,7 @@
 /** The suites of `npm test`: what each runs, with which Node, and how long it may take. Runs nothing itself. */
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { isLong } from './counts.ts';
 import { checkout, hasServer, node24 } from './vscode/places.ts';
 
 export interface Suite {
@@ -18,6 +19,8 @@ export interface Suite {
 }
 
 const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
+/** Long counts take hours. */
+const patience = isLong ? 30 : 1;
 const noServer = 'VS Code in a browser needs Linux x64';
 
 /** Node 20 takes no globs: the files are named one by one. */
@@ -45,9 +48,9 @@ function nodeTests(
   more: Partial<Suite> & { node?: string; concurrency?: number } = {},
 ): Suite {
   const { node = process.execPath, concurrency = 2, ...rest } = more;
-  const limits = [`--test-concurrency=${concurrency}`, '--test-timeout=600000'];
+  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${600_000 * patience}`];
   const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
-  return { name, title, argv, limitSeconds: 900, kind: 'nodeTest', ...rest };
+  return { name, title, argv, limitSeconds: 900 * patience, kind: 'nodeTest', ...rest };
 }
 
 export function allSuites(): Suite[] {
@@ -64,6 +67,8 @@ export function allSuites(): Suite[] {
     gate('lint', 'format and lint', bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.'),
     nodeTests('unit', `unit tests on Node ${here}`, unit, { needsBuild: true }),
     nodeTests('unit24', 'unit tests on Node 24', unit, { node: node24, needsBuild: true, skip: skip24 }),
+    nodeTests('reliability', 'nothing is lost', testFiles('reliability'), { needsBuild: true }),
+    nodeTests('security', 'nothing hostile gets in', testFiles('security'), { needsBuild: true }),
     {
       name: 'host',
       title: 'extension host in VS Code',
