@@ -20,7 +20,7 @@ export interface Suite {
 
 const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
 /** Long counts take hours. */
-const patience = isLong ? 30 : 1;
+const patience = () => (isLong() ? 30 : 1);
 const noServer = 'VS Code in a browser needs Linux x64';
 
 /** Node 20 takes no globs: the files are named one by one. */
@@ -48,9 +48,9 @@ function nodeTests(
   more: Partial<Suite> & { node?: string; concurrency?: number } = {},
 ): Suite {
   const { node = process.execPath, concurrency = 2, ...rest } = more;
-  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${600_000 * patience}`];
+  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${600_000 * patience()}`];
   const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
-  return { name, title, argv, limitSeconds: 900 * patience, kind: 'nodeTest', ...rest };
+  return { name, title, argv, limitSeconds: 900 * patience(), kind: 'nodeTest', ...rest };
 }
 
 export function allSuites(): Suite[] {
