@@ -4,8 +4,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 interface Property {
-  scope?: string;
-  type?: string;
   description?: string;
   markdownDescription?: string;
 }
@@ -15,23 +13,6 @@ const strings = JSON.parse(readFileSync('package.nls.json', 'utf8')) as Record<s
 const contributes = manifest.contributes;
 const settings = Object.entries(contributes.configuration.properties as Record<string, Property>);
 const commands = (contributes.commands as { command: string }[]).map(({ command }) => command);
-
-test('settings that name a program or a folder belong to the machine, not to a workspace', () => {
-  const risky = settings.filter(([name]) => /path|folder|home|program|command|url|host|token/i.test(name));
-  assert.ok(risky.length >= 3);
-  for (const [name, { scope }] of risky)
-    assert.ok(scope === 'machine' || scope === 'application', `${name} has scope ${scope}`);
-});
-
-test('an untrusted workspace sets none of those', () => {
-  const { supported, restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
-  assert.equal(supported, 'limited');
-  const machine = settings.filter(([, { scope }]) => scope === 'machine').map(([name]) => name);
-  assert.deepEqual(
-    machine.filter(name => !restrictedConfigurations.includes(name)),
-    [],
-  );
-});
 
 test('virtual workspaces are refused, and the extension runs where the files are', () => {
   assert.equal(manifest.capabilities.virtualWorkspaces.supported, false);
