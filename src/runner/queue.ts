@@ -4,10 +4,11 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { pendingResume } from '../runs/attempts.ts';
 import { tryLock } from '../runs/lock.ts';
 import { findMarked, killMarked } from '../runs/markedProcesses.ts';
 import { isAlive } from '../runs/processIdentity.ts';
-import { type RunFolder, type RunRequest, runFormat } from '../runs/runFolder.ts';
+import { type RunFolder, type RunRequest, type RunResume, runFormat } from '../runs/runFolder.ts';
 import { errorReport } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { isSealed } from '../runs/seal.ts';
@@ -41,35 +42,42 @@ export async function workQueue(folder: string, settings: RunnerSettings, leave:
 interface Queued {
   run: RunFolder;
   request: RunRequest;
+  /** Attempt 2 and later. */
+  resume: RunResume | null;
+  /** When it was asked for; the queue's order. */
+  since: number;
 }
 
 async function take(
-  { run, request }: Queued,
+  { run, request, resume }: Queued,
   settings: RunnerSettings,
   leave: AbortSignal,
   givenUp: Set<string>,
 ): Promise<void> {
   try {
-    const reason = await whyNotStarted(run, request);
-    if (reason) return await endUnstarted(run, reason);
-    log(`takes ${run.id}`);
-    await superviseRun(run, request, settings, leave);
+    const reason = await whyNotStarted(run, request, resume);
+    if (reason) return await endUnstarted(run, resume, reason);
+    log(`takes ${run.id}${resume ? `, attempt ${resume.attempt}` : ''}`);
+    await superviseRun(run, request, resume, settings, leave);
   } catch (error) {
     givenUp.add(run.id);
     log(`gave up ${run.id}: ${errorReport(error).message}`);
-    await endUnstarted(run, errorReport(error).message, error).catch(() => {});
+    await endUnstarted(run, resume, errorReport(error).message, error).catch(() => {});
   }
 }
 
-async function whyNotStarted(run: RunFolder, request: RunRequest): Promise<string | null> {
-  if (await isCancelled(run)) return 'cancelled before it started';
-  if (request.owner && (await isAlive(request.owner)) === 'gone') return 'its terminal was closed before it started';
+async function whyNotStarted(run: RunFolder, request: RunRequest, resume: RunResume | null): Promise<string | null> {
+  if (await isCancelled(run, resume?.attempt ?? 1)) return 'cancelled before it started';
+  const { owner } = resume ?? request;
+  if (owner && (await isAlive(owner)) === 'gone') return 'its terminal was closed before it started';
   return null;
 }
 
-async function endUnstarted(run: RunFolder, reason: string, error?: unknown): Promise<void> {
+async function endUnstarted(run: RunFolder, resume: RunResume | null, reason: string, error?: unknown): Promise<void> {
   const outcome = error ? 'failed' : 'stopped';
-  const ending = { v: runFormat, attempt: 1, outcome, code: null, signal: null, reason, lastStep: 0, stderr: [] };
+  const lastStep = (await run.exit().catch(() => null))?.lastStep ?? 0;
+  const attempt = resume?.attempt ?? 1;
+  const ending = { v: runFormat, attempt, outcome, code: null, signal: null, reason, lastStep, stderr: [] };
   await writeJsonSafely(run.exitJson, { ...ending, ...(error ? { error: errorReport(error) } : {}), t: Date.now() });
 }
 
@@ -77,14 +85,25 @@ async function nextQueued(store: Store, givenUp: Set<string>): Promise<Queued | 
   const queued: Queued[] = [];
   for (const id of await store.runIds()) {
     const run = store.run(id);
-    if (givenUp.has(id) || existsSync(run.processJson) || existsSync(run.exitJson)) continue;
+    const asked = givenUp.has(id) ? null : await askedFor(run);
+    if (!asked) continue;
     const request = await run.request().catch(() => null);
     if (request && request.id === id && request.v <= runFormat && (await isSealed(request, store.folder))) {
-      queued.push({ run, request });
+      queued.push({ run, request, ...asked, since: asked.resume?.t ?? request.createdAt });
     }
   }
-  queued.sort((a, b) => a.request.createdAt - b.request.createdAt || (a.run.id < b.run.id ? -1 : 1));
+  queued.sort((a, b) => a.since - b.since || (a.run.id < b.run.id ? -1 : 1));
   return queued[0] ?? null;
+}
+
+/** Is its first attempt, or one more, still to come? */
+async function askedFor(run: RunFolder): Promise<{ resume: RunResume | null } | null> {
+  const hasBegun = existsSync(run.processJson) || existsSync(run.exitJson);
+  if (!hasBegun) return { resume: null };
+  if (!existsSync(run.resumeJson)) return null;
+  const known = await Promise.all([run.process(), run.exit()]).catch(() => null);
+  const resume = known && (await pendingResume(run, ...known));
+  return resume ? { resume } : null;
 }
 
 /**
@@ -94,9 +113,9 @@ async function nextQueued(store: Store, givenUp: Set<string>): Promise<Queued | 
 async function endOrphans(store: Store, settings: RunnerSettings): Promise<void> {
   for (const id of await store.runIds()) {
     const run = store.run(id);
-    if (!existsSync(run.processJson) || existsSync(run.exitJson)) continue;
-    const process = await run.process().catch(() => null);
-    if (!process?.trainer || (await isAlive(process.runner.identity)) !== 'gone') continue;
+    const [process, exit] = await Promise.all([run.process(), run.exit()]).catch(() => [null, null]);
+    if (!process?.trainer || (exit && exit.attempt >= process.attempt)) continue;
+    if ((await isAlive(process.runner.identity)) !== 'gone') continue;
     const { identity, marker } = process.trainer;
     if ((await isAlive(identity)) !== 'alive') continue;
     // The marker is in its environment: a forged process.json cannot name somebody else's process.

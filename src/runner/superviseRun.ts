@@ -19,6 +19,7 @@ import {
   type RunFolder,
   type RunProcess,
   type RunRequest,
+  type RunResume,
   runFormat,
 } from '../runs/runFolder.ts';
 import { errorReport, fromSystem } from '../runs/runsError.ts';
@@ -35,10 +36,11 @@ const reserveBytes = 64 * 1024;
 export async function superviseRun(
   run: RunFolder,
   request: RunRequest,
+  resume: RunResume | null,
   settings: RunnerSettings,
   leave: AbortSignal,
 ): Promise<RunExit> {
-  const supervisor = new Supervisor(run, request, settings);
+  const supervisor = new Supervisor(run, request, resume, settings);
   return supervisor.supervise(leave);
 }
 
@@ -46,13 +48,16 @@ class Supervisor {
   readonly #run: RunFolder;
   readonly #request: RunRequest;
   readonly #settings: RunnerSettings;
-  readonly #attempt = 1;
+  readonly #attempt: number;
+  readonly #resume: RunResume | null;
   readonly #startedAt = Date.now();
   readonly #control: ControlReader;
   readonly #killsBefore = outOfMemoryKills();
   #journal: JournalWriter | null = null;
   #trainer: TrainerProcess | null = null;
-  #step = 0;
+  #step: number;
+  /** The journal says where this attempt takes up. */
+  #hasRewound: boolean;
   #paused = false;
   #finished: 'completed' | 'stopped' | null = null;
   #failed: FailedEvent | null = null;
@@ -60,9 +65,13 @@ class Supervisor {
   #stopAsked = false;
   #isStarted = false;
 
-  constructor(run: RunFolder, request: RunRequest, settings: RunnerSettings) {
+  constructor(run: RunFolder, request: RunRequest, resume: RunResume | null, settings: RunnerSettings) {
     this.#run = run;
     this.#request = request;
+    this.#resume = resume;
+    this.#attempt = resume?.attempt ?? 1;
+    this.#step = stepOf(resume?.checkpoint);
+    this.#hasRewound = resume === null;
     this.#settings = settings;
     this.#control = new ControlReader(run);
   }
@@ -128,18 +137,27 @@ class Supervisor {
     const { recipe, paths, threads } = this.#request;
     const { checkpoints, items, samples, model } = this.#run;
     const outputs = { checkpoints, items, samples, model, cache: sharedCache() };
-    trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads });
+    const checkpoint = this.#resume?.checkpoint;
+    const resume = checkpoint ? { checkpoint: join(checkpoints, checkpoint) } : undefined;
+    trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads, resume });
     this.#isStarted = true;
     if (this.#stopAsked) void trainer.stop();
   }
 
   #heard(event: TrainerEvent): void {
+    if (!this.#hasRewound && comesOfTraining.has(event.type)) this.#rewind();
     if (event.type === 'step') this.#step = event.step;
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
     // Its work is done: nothing more will be asked of it.
     if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
+  }
+
+  /** Only once the checkpoint is loaded: an attempt that is refused hides nothing of those before. */
+  #rewind(): void {
+    this.#hasRewound = true;
+    this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#resume?.checkpoint ?? 'start' });
   }
 
   /** A journal that cannot be written ends the run: metrics that nobody can read are worth nothing. */
@@ -176,7 +194,7 @@ class Supervisor {
     this.#writeHeartbeat(trainer.spokeAt);
     const metrics = await sampleResources(trainer.identity?.pid);
     if (Object.keys(metrics).length > 0) this.#write({ type: 'resources', metrics });
-    const { owner } = this.#request;
+    const { owner } = this.#resume ?? this.#request;
     if (!owner || this.#stopAsked || (await isAlive(owner)) !== 'gone') return;
     this.#write({ type: 'handled', command: 'stop', id: 'owner', note: 'the terminal that owned this run is gone' });
     this.#stop();
@@ -270,5 +288,10 @@ class Supervisor {
     }
   }
 }
+
+const comesOfTraining: ReadonlySet<TrainerEvent['type']> = new Set(['series', 'checked', 'evaluated', 'step']);
+
+/** "a1-step-40" → 40; 0 from the start. */
+const stepOf = (checkpoint?: string | null): number => Number(checkpoint?.split('-').at(-1) ?? 0);
 
 const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: false };

@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type ControlCommand, controlCommandSchema } from '../protocol/control.ts';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
+import { presentAttempt } from './attempts.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem } from './runsError.ts';
 import { openChecked } from './safeFile.ts';
@@ -17,7 +18,7 @@ export async function sendControl(
   type: ControlCommand['type'],
   options: { text?: string; attempt?: number } = {},
 ): Promise<ControlCommand> {
-  const attempt = options.attempt ?? (await run.process())?.attempt ?? 1;
+  const attempt = options.attempt ?? (await presentAttempt(run));
   const id = randomBytes(6).toString('hex');
   const command: ControlCommand = {
     v: 1,

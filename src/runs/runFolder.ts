@@ -71,6 +71,20 @@ export const runProcessSchema = z.object({
 });
 export type RunProcess = z.infer<typeof runProcessSchema>;
 
+/** `resume.json`: one more attempt is wanted, from a checkpoint or (`null`) from the start. */
+export const runResumeSchema = z.object({
+  v: z.number().int(),
+  attempt: z.number().int().min(2).max(1_000_000),
+  checkpoint: z
+    .string()
+    .regex(/^a\d{1,7}-step-\d{1,12}$/)
+    .nullable(),
+  t: z.number(),
+  /** The terminal that owns this attempt. */
+  owner: processIdentitySchema.optional(),
+});
+export type RunResume = z.infer<typeof runResumeSchema>;
+
 export const heartbeatSchema = z.object({
   attempt: z.number().int().min(1),
   step: z.number().int(),
@@ -137,6 +151,9 @@ export class RunFolder {
   get exitJson(): string {
     return this.file('exit.json');
   }
+  get resumeJson(): string {
+    return this.file('resume.json');
+  }
   get heartbeatFile(): string {
     return this.file('heartbeat');
   }
@@ -177,6 +194,9 @@ export class RunFolder {
   }
   exit(): Promise<RunExit | null> {
     return readJsonChecked(this.exitJson, runExitSchema, 256 * kilobyte);
+  }
+  resume(): Promise<RunResume | null> {
+    return readJsonChecked(this.resumeJson, runResumeSchema, 16 * kilobyte);
   }
   heartbeat(): Promise<Heartbeat | null> {
     return readJsonChecked(this.heartbeatFile, heartbeatSchema, 4 * kilobyte);

@@ -4,9 +4,10 @@
  */
 import { hostname } from 'node:os';
 import type { RunStatus } from '../protocol/result.ts';
+import { newestAttempt, pendingResume } from './attempts.ts';
 import { ControlReader } from './control.ts';
 import { isAlive } from './processIdentity.ts';
-import type { Heartbeat, RunExit, RunFolder, RunProcess } from './runFolder.ts';
+import type { Heartbeat, RunExit, RunFolder, RunProcess, RunResume } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
 
 /** Heartbeats come every 5 s. */
@@ -30,7 +31,9 @@ export const isOver = (status: RunStatus): boolean => ['finished', 'stopped', 'f
 export async function statusOf(run: RunFolder, now = Date.now()): Promise<StatusOfRun> {
   try {
     const [process, exit, heartbeat] = await Promise.all([run.process(), run.exit(), run.heartbeat()]);
-    const attempt = process?.attempt ?? 1;
+    const pending = await pendingResume(run, process, exit);
+    if (pending) return await waiting(run, pending, process, exit);
+    const attempt = newestAttempt(process, exit);
     const ofAttempt = (found: RunExit | null) => (found && found.attempt >= attempt ? found : null);
     const known = ofAttempt(exit);
     const runner = process && !known ? await isAlive(process.runner.identity) : null;
@@ -49,6 +52,21 @@ export async function statusOf(run: RunFolder, now = Date.now()): Promise<Status
   }
 }
 
+/** Of a run that is to go on: queued again, at the step it had reached. */
+async function waiting(
+  run: RunFolder,
+  { attempt }: RunResume,
+  process: RunProcess | null,
+  exit: RunExit | null,
+): Promise<StatusOfRun> {
+  const known = { attempt, step: exit?.lastStep ?? 0, process, exit: null, heartbeat: null };
+  return (await isCancelled(run, attempt))
+    ? { ...known, status: 'stopped', reason: cancelled }
+    : { ...known, status: 'queued', reason: '' };
+}
+
+const cancelled = 'cancelled before it started';
+
 /** Of a run without an exit record. */
 async function judge(
   run: RunFolder,
@@ -57,7 +75,7 @@ async function judge(
   beat: Heartbeat | null,
   now: number,
 ): Promise<[RunStatus, string]> {
-  if (!process) return (await isCancelled(run)) ? ['stopped', 'cancelled before it started'] : ['queued', ''];
+  if (!process) return (await isCancelled(run, 1)) ? ['stopped', cancelled] : ['queued', ''];
   const silentMs = beat ? now - beat.t : now - process.startedAt;
   if (runner === 'gone') {
     return ['lost', 'its runner is gone and left no exit record: the machine or the process was stopped from outside'];
@@ -76,7 +94,8 @@ async function judge(
   return ['running', runner === 'unknown' ? `on ${process.runner.identity.host}, seen from ${hostname()}` : ''];
 }
 
-/** A stop for a run that no runner has taken yet. */
-export async function isCancelled(run: RunFolder): Promise<boolean> {
-  return (await new ControlReader(run).next()).some(command => command.type === 'stop');
+/** A stop for an attempt that no runner has taken yet. */
+export async function isCancelled(run: RunFolder, attempt: number): Promise<boolean> {
+  const commands = await new ControlReader(run).next();
+  return commands.some(command => command.type === 'stop' && command.attempt === attempt);
 }

@@ -64,8 +64,8 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
   const startedAt = Date.now();
   prepare(start, steps);
   say({ type: 'progress', phase: 'base scores', fraction: 1 });
-  say(evaluation(start, 0, false, options));
-  let step = 0;
+  if (!start.resume) say(evaluation(start, 0, false, options));
+  let step = Number(start.resume?.checkpoint.split('-').at(-1) ?? 0);
   while (step < steps && !(stopping && !options.ignoresStop) && !(inputEnded && !options.ignoresStop)) {
     if (paused) {
       await pause(10);
