@@ -2,10 +2,22 @@
  * YAML text to plain values, with the place of every key, and with limits that hostile files cannot pass: size, depth,
  * aliases, merge keys, tags. Knows nothing of recipes.
  */
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, visit } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml';
 import type { Complaint, KeyPath, Problem, Range } from './problem.ts';
 
-export const limits = { bytes: 256 * 1024, depth: 32, nodes: 20_000 };
+export const limits = { bytes: 256 * 1024, tokens: 10_000, depth: 32, nodes: 20_000, problems: 100 };
 
 export interface YamlText {
   /** Undefined when the text could not be read at all. */
@@ -20,14 +32,21 @@ export function readYaml(text: string): YamlText {
     const remedy = 'Keep data in files of its own and name them in the recipe.';
     return failure({ severity: 'error', code: 'too-big', message, remedy, path: [], range: firstPlace });
   }
+  if (!hasFewTokens(text)) {
+    const message = `The recipe holds more than ${limits.tokens} words and signs`;
+    const remedy = 'Keep data in files of its own and name them in the recipe.';
+    return failure({ severity: 'error', code: 'too-big', message, remedy, path: [], range: firstPlace });
+  }
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, strict: true, merge: false });
+  const document = parse(text, lineCounter);
   const place = (from: number, to: number): Range => {
     const [start, end] = [lineCounter.linePos(from), lineCounter.linePos(Math.max(to, from))];
     return { line: start.line, column: start.col, endLine: end.line, endColumn: end.col };
   };
   const problems = [
-    ...document.errors.map(error => syntaxProblem(error.code, error.message, place(...error.pos))),
+    ...document.errors
+      .slice(0, limits.problems)
+      .map(error => syntaxProblem(error.code, error.message, place(...error.pos))),
     ...forbidden(document.contents, place),
   ];
   const { value, stopped } = plainValue(document.contents, place);
@@ -35,6 +54,24 @@ export function readYaml(text: string): YamlText {
   if (problems.length > 0)
     return { ...failure(...problems), rangeOf: path => find(document.contents, path, 'key', place) };
   return { value, problems, rangeOf: (path, at = 'key') => find(document.contents, path, at, place) };
+}
+
+/** Splitting is quick and goes no deeper; a tree of as many brackets or broken quotes as fit the size takes seconds. */
+function hasFewTokens(text: string): boolean {
+  let tokens = 0;
+  for (const _ of new Lexer().lex(text)) if (++tokens > limits.tokens) return false;
+  return true;
+}
+
+/** Broken text makes thousands of errors; their stacks tell nothing and are most of the cost. */
+function parse(text: string, lineCounter: LineCounter) {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, strict: true, merge: false });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 type Place = (from: number, to: number) => Range;
