@@ -54,10 +54,10 @@ export function resolveModel(key: string, written: string, roots: AllowedRoots):
   const shipped = shippedModels(roots.engineFolder);
   if (shipped && /^\w[\w.-]*$/.test(written) && isFolder(join(shipped, written)))
     return realpathSync(join(shipped, written));
-  const local = resolve(dirname(roots.recipeFile), written);
+  const local = place(key, written, roots);
   if (existsSync(local)) {
     const folder = inside(key, written, local, roots);
-    if (statSync(folder).isDirectory()) return folder;
+    if (statSync(folder).isDirectory()) return withoutWaysOut(key, written, folder, roots);
     const remedy = 'Give the folder that holds config.json and model.safetensors.';
     throw new RunsError('model-no-folder', `${key}: ${written} is a file, not a model folder`, {
       file: folder,
@@ -72,7 +72,7 @@ export function resolveModel(key: string, written: string, roots: AllowedRoots):
 }
 
 export function resolveFile(key: string, written: string, roots: AllowedRoots): string {
-  const local = resolve(dirname(roots.recipeFile), written);
+  const local = place(key, written, roots);
   if (!existsSync(local)) {
     const remedy = 'Check the path; paths are relative to the recipe.';
     throw new RunsError('file-missing', `${key}: there is no file ${written} (looked for ${local})`, {
@@ -83,6 +83,24 @@ export function resolveFile(key: string, written: string, roots: AllowedRoots): 
   const file = inside(key, written, local, roots);
   if (statSync(file).isFile()) return file;
   throw new RunsError('not-a-file', `${key}: ${written} is no file`, { file, remedy: 'Name one jsonl or txt file.' });
+}
+
+/** To look at a network share is to log in there: only those of allowed folders are looked at. */
+function place(key: string, written: string, roots: AllowedRoots): string {
+  const isShare = /^[\\/]{2}/.test(written);
+  if (isShare && !roots.modelRoots?.some(root => written.startsWith(root))) {
+    throw outsideRoots(key, written, written, roots);
+  }
+  return resolve(dirname(roots.recipeFile), written);
+}
+
+/** A folder inside may hold links that lead out. */
+function withoutWaysOut(key: string, written: string, folder: string, roots: AllowedRoots): string {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const file = join(folder, entry.name);
+    if (entry.isSymbolicLink() && existsSync(file)) inside(key, `${written}/${entry.name}`, file, roots);
+  }
+  return folder;
 }
 
 function inside(key: string, written: string, local: string, roots: AllowedRoots): string {
@@ -96,7 +114,11 @@ function inside(key: string, written: string, local: string, roots: AllowedRoots
     ...(roots.modelRoots ?? []),
   ];
   if (allowed.some(root => root !== null && isBelow(real, root))) return real;
-  throw new RunsError('outside-roots', `${key}: ${written} leads to ${real}, outside of the project`, {
+  throw outsideRoots(key, written, real, roots);
+}
+
+function outsideRoots(key: string, written: string, real: string, roots: AllowedRoots): RunsError {
+  return new RunsError('outside-roots', `${key}: ${written} leads to ${real}, outside of the project`, {
     file: real,
     remedy: `Move it below ${roots.storeRoot}, or allow its folder on this machine (setting holdfast.modelFolders, or HOLDFAST_MODEL_FOLDERS for the command line).`,
   });

@@ -4,13 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { holdfastHome } from './home.ts';
 import { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
 
-const runIdPattern = /^[a-z0-9-]{1,64}$/;
+/** Names of devices are no folders on Windows. */
+const runIdPattern = /^(?!(con|nul|prn|aux|com\d|lpt\d)$)[a-z0-9-]{1,64}$/;
+
+export const isRunId = (name: string): boolean => runIdPattern.test(name);
 
 export interface StoreOptions {
   /** The setting holdfast.runsFolder: runs lie there, in a folder of the project, instead of in `.holdfast`. */
@@ -37,6 +40,15 @@ export class Store {
     return join(this.folder, 'runner.lock');
   }
 
+  /** In which order waiting runs are taken; `queue.ts` reads and changes it. */
+  get queueFile(): string {
+    return join(this.folder, 'queue.json');
+  }
+
+  get queueLock(): string {
+    return join(this.folder, 'queue.lock');
+  }
+
   get runnerLog(): string {
     return join(this.folder, 'runner.log');
   }
@@ -46,9 +58,7 @@ export class Store {
     try {
       if (lstatSync(this.runsFolder).isSymbolicLink()) return [];
       const entries = await readdir(this.runsFolder, { withFileTypes: true });
-      const ids = entries
-        .filter(entry => entry.isDirectory() && runIdPattern.test(entry.name))
-        .map(entry => entry.name);
+      const ids = entries.filter(entry => entry.isDirectory() && isRunId(entry.name)).map(entry => entry.name);
       return ids.sort().reverse();
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
@@ -57,8 +67,18 @@ export class Store {
   }
 
   run(id: string): RunFolder {
-    if (!runIdPattern.test(id)) throw new RunsError('unknown-run', `"${id.slice(0, 80)}" is no run id`);
+    if (!isRunId(id)) throw new RunsError('unknown-run', `"${id.slice(0, 80)}" is no run id`);
     return new RunFolder(id, join(this.runsFolder, id));
+  }
+
+  /**
+   * Something inside a run's folder is another: whoever looks at the list sees that the folder of runs is newer. A list
+   * that is looked at a second later is no reason to fail.
+   */
+  async announce(): Promise<void> {
+    // Below the millisecond, so that two in one tick differ.
+    const now = Date.now() / 1000 + Math.random() / 1000;
+    await utimes(this.runsFolder, now, now).catch(() => {});
   }
 
   /** Makes the folder before the first run; git is told to look away. */
