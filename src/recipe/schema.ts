@@ -218,7 +218,8 @@ const checkpoint = z
       .array(z.enum(['best', 'last', 'all']))
       .min(1)
       .default(['best', 'last'])
-      .describe('Which checkpoints stay.'),
+      .describe('Which checkpoints stay. The newest one always does.'),
+    keep_every: count.optional().describe('Checkpoints whose step is a multiple of this stay too.'),
   })
   .describe('What is saved on the way.');
 
