@@ -5,6 +5,7 @@ import { interpret } from '../../../src/engine/graph/interpreter.ts';
 import { adamw } from '../../../src/engine/graph/operators/adamw.ts';
 import { add, mul, neg, scale } from '../../../src/engine/graph/operators/elementwise.ts';
 import { matmul } from '../../../src/engine/graph/operators/matmul.ts';
+import { sumSquares } from '../../../src/engine/graph/operators/reduce.ts';
 import { donatedState } from '../../../src/engine/runtime/donation.ts';
 import { openOnnxRuntime } from '../../../src/engine/runtime/onnxruntime/openOnnxRuntime.ts';
 import type { DeviceTensor, Runtime } from '../../../src/engine/runtime/runtime.ts';
@@ -33,7 +34,9 @@ for (const operatorCase of operatorCases) {
   });
 }
 
-function adamwGraph(elements: number, isReadAgain: boolean) {
+const names = ['weight', 'gradient', 'first', 'second'];
+
+function adamwGraph(elements: number, { isReadAgain = false, isGradientMade = false }) {
   const graph = new Graph();
   const state = (name: string) => graph.input(name, 'state', [elements / 4, 4]);
   const scalar = (name: string) => graph.input(name, 'scalar', []);
@@ -44,6 +47,8 @@ function adamwGraph(elements: number, isReadAgain: boolean) {
     first: state('first'),
     second: state('second'),
   };
+  graph.output('norm', sumSquares(slots.gradient));
+  if (isGradientMade) slots.gradient = scale(slots.gradient, 0.7);
   const next = adamw({ ...slots, clip, stepSize, epsilon, keep }, { beta1: 0.9, beta2: 0.99 });
   for (const [name, tensor] of Object.entries(next)) graph.update(name, isReadAgain ? scale(tensor, 0.5) : tensor);
   return graph;
@@ -52,9 +57,8 @@ function adamwGraph(elements: number, isReadAgain: boolean) {
 for (const elements of [12, 2 * 2 ** 15, 3 * 20_000]) {
   for (const isReadAgain of [false, true]) {
     test(`adamw on ${elements} elements${isReadAgain ? ', read again,' : ''} agrees with the interpreter, in place`, async () => {
-      const graph = adamwGraph(elements, isReadAgain);
+      const graph = adamwGraph(elements, { isReadAgain });
       const scalars = { clip: 0.5, stepSize: 0.1, epsilon: 1e-3, keep: 0.9 };
-      const names = ['weight', 'gradient', 'first', 'second'];
       const start = names.map((_, i) => values([elements], i, i === 3));
       const inputs = Object.fromEntries(names.map((name, i) => [name, start[i]!]));
       const wrapped = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, [value]]));
@@ -73,6 +77,26 @@ for (const elements of [12, 2 * 2 ** 15, 3 * 20_000]) {
       await program.close();
     });
   }
+}
+
+for (const isGradientMade of [false, true]) {
+  const source = isGradientMade ? 'made by the session' : 'state';
+  test(`a large update has the bits of onnxruntime's nodes; its gradient is ${source}`, async () => {
+    const elements = 2 ** 14 + 4;
+    const start = names.map((_, i) => Float32Array.from(values([elements], i, i === 3)));
+    const bitsAfter = async (isReadAgain: boolean) => {
+      const graph = adamwGraph(elements, { isGradientMade });
+      // An update that somebody reads stays among the session's nodes.
+      if (isReadAgain) graph.output('read', neg(graph.updates.get('weight')!));
+      const program = await runtime.compile(graph);
+      const tensors = start.map(values => runtime.upload(values.slice(), [elements / 4, 4]));
+      const scalars = { clip: 0.3, stepSize: 0.01, epsilon: 1e-8, keep: 0.999 };
+      for (let step = 0; step < 3; step++) await program.run(name => tensors[names.indexOf(name)]!, {}, scalars);
+      await program.close();
+      return Promise.all(tensors.map(async tensor => new Uint32Array((await runtime.read(tensor)).buffer)));
+    };
+    assert.deepEqual(await bitsAfter(false), await bitsAfter(true));
+  });
 }
 
 /** w ← w − rate · (x·w), with the norm of the product read out. */

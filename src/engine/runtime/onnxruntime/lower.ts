@@ -2,9 +2,9 @@
  * How each graph operator becomes ONNX nodes. Uses onnxruntime's fused operators where they save a pass over memory.
  */
 import { EngineError } from '../../engineError.ts';
-import { type Attributes, type Node, type Shape, size, type Tensor } from '../../graph/graph.ts';
+import type { Attributes, Node, Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
-import { blocksOf, lowerAdamw } from './lowerAdamw.ts';
+import { lowerAdamw } from './lowerAdamw.ts';
 import { lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
 
@@ -15,8 +15,6 @@ export interface LoweringArguments {
   inputs: readonly string[];
   outputs: readonly string[];
   attributes: Attributes;
-  /** The name under which to produce output `place` in another shape of the same elements. */
-  inShape: (place: number, shape: Shape) => string;
 }
 type Rule = (args: LoweringArguments) => void;
 
@@ -95,11 +93,9 @@ const rules: Record<string, Rule> = {
     const angleSin = attributes.backwards ? onnx.node('Neg', [sin!]) : sin!;
     onnx.node('RotaryEmbedding', [x!, wide, cos!, angleSin], { domain: microsoft, outputs });
   },
-  adamw: ({ onnx, node, inputs, attributes, inShape }) => {
-    const shape = blocksOf(size(node.outputs[0]!.shape));
-    const outputs = node.outputs.map((_, place) => inShape(place, shape));
+  adamw: ({ onnx, inputs, outputs, attributes }) => {
     const betas = { beta1: attributes.beta1 as number, beta2: attributes.beta2 as number };
-    lowerAdamw(onnx, inputs, outputs, shape, betas);
+    lowerAdamw(onnx, inputs, outputs, betas);
   },
   lossHead: args => lossHeadRule(args),
 };
@@ -148,12 +144,7 @@ function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArgum
   }
 }
 
-export interface Names {
-  nameOf: (tensor: Tensor) => string;
-  inShape: (tensor: Tensor, shape: Shape) => string;
-}
-
-export function lowerNode(onnx: OnnxGraph, node: Node, { nameOf, inShape }: Names): void {
+export function lowerNode(onnx: OnnxGraph, node: Node, nameOf: (tensor: Tensor) => string): void {
   const rule = rules[node.operator.name];
   if (!rule) throw new EngineError('runtime', `onnxruntime has no rule for the operator ${node.operator.name}`);
   rule({
@@ -162,6 +153,5 @@ export function lowerNode(onnx: OnnxGraph, node: Node, { nameOf, inShape }: Name
     inputs: node.inputs.map(nameOf),
     outputs: node.outputs.map(nameOf),
     attributes: node.attributes,
-    inShape: (place, shape) => inShape(node.outputs[place]!, shape),
   });
 }

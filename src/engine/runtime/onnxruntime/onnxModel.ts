@@ -86,10 +86,6 @@ export class OnnxGraph {
     return names[0]!;
   }
 
-  get nodeCount(): number {
-    return this.#nodes.length;
-  }
-
   write(name: string): ProtobufWriter {
     const graph = new ProtobufWriter();
     for (const node of this.#nodes) graph.message(1, node);

@@ -5,7 +5,9 @@ import { estimateCost } from '../../graph/cost.ts';
 import { type Graph, type Input, type Shape, size } from '../../graph/graph.ts';
 import { donatedState } from '../donation.ts';
 import type { BatchValues, DeviceTensor, OpenedRuntime, Program, Runtime, ScalarValues } from '../runtime.ts';
-import { type LoweredGraph, lowerGraph, outputName, updateName } from './lowerGraph.ts';
+import { AdamwBlock } from './adamwKernel.ts';
+import { type LargeUpdate, type Operand, outputName, splitLargeUpdates, updateName } from './largeUpdates.ts';
+import { lowerGraph } from './lowerGraph.ts';
 
 export interface OnnxRuntimeOptions {
   /** Threads within an operator. Default: as many as onnxruntime finds cores. */
@@ -47,6 +49,8 @@ class OnnxRuntime implements Runtime {
   readonly version: string;
   readonly #ort: typeof Ort;
   readonly #threads: number;
+  /** By the weight that is in it. */
+  readonly #blocks: Blocks = new WeakMap();
 
   constructor(ort: typeof Ort, { threads = 0 }: OnnxRuntimeOptions) {
     this.#ort = ort;
@@ -56,15 +60,17 @@ class OnnxRuntime implements Runtime {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const lowered = lowerGraph(graph);
-    const session = await this.#ort.InferenceSession.create(lowered.model, {
+    const { session: part, updates } = splitLargeUpdates(graph);
+    const { model, usedInputs } = lowerGraph(part);
+    const session = await this.#ort.InferenceSession.create(model, {
       executionProviders: [this.provider],
       intraOpNumThreads: this.#threads,
       logSeverityLevel: 3,
-      // Waiting threads sleep: beside an editor and a browser, spinning ones take the cores from those who work.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      // Waiting threads spin within a run, where the next operator is microseconds away, and sleep between runs.
+      extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
     });
-    return new OnnxProgram(this.#ort, session, graph, lowered);
+    const results = part.results.map(({ name }) => name);
+    return new OnnxProgram(this.#ort, graph, { session, usedInputs, results }, updates, this.#blocks);
   }
 
   upload(values: Float32Array, shape: Shape): DeviceTensor {
@@ -95,54 +101,102 @@ const onnxValue = (tensor: DeviceTensor): Ort.Tensor => {
 };
 const valuesOf = (tensor: DeviceTensor): Float32Array => onnxValue(tensor).data as Float32Array;
 
+/** Weight and moments of a large tensor in one memory, with room for its gradient. */
+interface TensorBlock {
+  block: AdamwBlock;
+  tensors: readonly [weight: CpuTensor, first: CpuTensor, second: CpuTensor];
+}
+type Blocks = WeakMap<CpuTensor, TensorBlock>;
+
+interface Session {
+  session: Ort.InferenceSession;
+  usedInputs: ReadonlySet<string>;
+  results: readonly string[];
+}
+
+type States = (name: string) => DeviceTensor;
+type Values = Record<string, Ort.Tensor>;
+
 class OnnxProgram implements Program {
   readonly cost;
   readonly #ort: typeof Ort;
-  readonly #session: Ort.InferenceSession;
+  readonly #session: Session;
+  readonly #largeUpdates: readonly LargeUpdate[];
+  readonly #blocks: Blocks;
   readonly #inputs: readonly Input[];
   readonly #outputs: readonly string[];
+  /** State that the session gives new values of. */
   readonly #updates: readonly string[];
   readonly #donated: ReadonlySet<string>;
-  readonly #resultShapes: ReadonlyMap<string, Shape>;
 
-  constructor(ort: typeof Ort, session: Ort.InferenceSession, graph: Graph, lowered: LoweredGraph) {
+  constructor(ort: typeof Ort, graph: Graph, session: Session, largeUpdates: LargeUpdate[], blocks: Blocks) {
     this.#ort = ort;
     this.#session = session;
+    this.#largeUpdates = largeUpdates;
+    this.#blocks = blocks;
     this.cost = estimateCost(graph);
-    this.#inputs = graph.inputs.filter(input => lowered.usedInputs.has(input.name));
+    this.#inputs = graph.inputs.filter(input => session.usedInputs.has(input.name));
     this.#outputs = [...graph.outputs.keys()];
-    this.#updates = [...graph.updates.keys()];
+    this.#updates = [...graph.updates.keys()].filter(name => session.results.includes(updateName(name)));
     this.#donated = donatedState(graph);
-    this.#resultShapes = lowered.resultShapes;
   }
 
-  async run(state: (name: string) => DeviceTensor, batch: BatchValues, scalars: ScalarValues) {
-    const feeds: Record<string, Ort.Tensor> = {};
+  async run(state: States, batch: BatchValues, scalars: ScalarValues) {
+    const blocks = this.#largeUpdates.map(update => this.#blockOf(update, state));
+    const feeds: Values = {};
     for (const input of this.#inputs) {
       feeds[input.name] =
         input.kind === 'state' ? onnxValue(state(input.name)) : this.#hostValue(input, batch, scalars);
     }
     const fetches: Record<string, Ort.Tensor | null> = {};
-    for (const name of this.#outputs) fetches[outputName(name)] = null;
-    for (const name of this.#updates) fetches[updateName(name)] = this.#target(name, state);
-    const results = await this.#session.run(feeds, fetches);
+    for (const name of this.#session.results) fetches[name] = null;
+    for (const name of this.#updates) {
+      if (this.#donated.has(name)) fetches[updateName(name)] = onnxValue(state(name));
+    }
+    this.#largeUpdates.forEach(({ gradient }, i) => {
+      if (gradient.kind === 'result') fetches[gradient.name] = this.#gradientIn(blocks[i]!);
+    });
+    const results = await this.#session.session.run(feeds, fetches);
     for (const name of this.#updates) {
       if (!this.#donated.has(name)) (state(name) as CpuTensor).replace(this.#ort, results[updateName(name)]!);
     }
+    this.#largeUpdates.forEach((update, i) => {
+      runUpdate(update, blocks[i]!.block, state, operand => this.#scalar(operand, scalars, results));
+    });
     return Object.fromEntries(this.#outputs.map(name => [name, results[outputName(name)]!.data as Float32Array]));
   }
 
-  /** Where the new value is written: over the old one, or into memory that onnxruntime takes. */
-  #target(name: string, state: (name: string) => DeviceTensor): Ort.Tensor | null {
-    if (!this.#donated.has(name)) return null;
-    const value = onnxValue(state(name));
-    const shape = this.#resultShapes.get(updateName(name));
-    return shape ? new this.#ort.Tensor('float32', value.data as Float32Array, shape) : value;
+  /** Moves weight and moments into one memory, unless they are in it already. */
+  #blockOf({ weight, first, second, elements }: LargeUpdate, state: States): TensorBlock {
+    const tensors = [weight, first, second].map(name => state(name) as CpuTensor) as [CpuTensor, CpuTensor, CpuTensor];
+    const known = this.#blocks.get(tensors[0]);
+    if (known?.tensors.every((tensor, i) => tensor === tensors[i])) return known;
+    const block = new AdamwBlock(elements);
+    const { weight: weights, first: firsts, second: seconds } = block.values;
+    [weights, firsts, seconds].forEach((values, i) => {
+      values.set(valuesOf(tensors[i]!));
+      tensors[i]!.value = new this.#ort.Tensor('float32', values, tensors[i]!.shape);
+    });
+    const made = { block, tensors };
+    this.#blocks.set(tensors[0], made);
+    return made;
+  }
+
+  #gradientIn({ block, tensors }: TensorBlock): Ort.Tensor {
+    return new this.#ort.Tensor('float32', block.values.gradient, tensors[0].shape);
+  }
+
+  #scalar(operand: Operand, scalars: ScalarValues, results: Ort.InferenceSession.OnnxValueMapType): number {
+    if (operand.kind === 'constant') return operand.value;
+    if (operand.kind === 'result') return (results[operand.name]!.data as Float32Array)[0]!;
+    const value = scalars[operand.name];
+    if (value === undefined) throw missing('scalar', operand.name);
+    return Math.fround(value);
   }
 
   #hostValue({ name, kind, tensor }: Input, batch: BatchValues, scalars: ScalarValues): Ort.Tensor {
     const values = kind === 'scalar' ? scalarValue(scalars[name]) : batch[name];
-    if (!values) throw new EngineError('runtime', `The program misses its ${kind} input ${name}`);
+    if (!values) throw missing(kind, name);
     if (values.length !== size(tensor.shape)) {
       throw new EngineError('runtime', `${name} has ${values.length} values instead of [${tensor.shape}]`);
     }
@@ -152,8 +206,26 @@ class OnnxProgram implements Program {
   }
 
   async close(): Promise<void> {
-    await this.#session.release();
+    await this.#session.session.release();
   }
 }
 
 const scalarValue = (value: number | undefined) => (value === undefined ? undefined : Float32Array.of(value));
+
+const missing = (kind: string, name: string) =>
+  new EngineError('runtime', `The program misses its ${kind} input ${name}`);
+
+/** Scalars are rounded to f32 where the nodes of lowerAdamw would round them. */
+function runUpdate(update: LargeUpdate, block: AdamwBlock, state: States, scalar: (operand: Operand) => number): void {
+  if (update.gradient.kind === 'state') block.values.gradient.set(valuesOf(state(update.gradient.name)));
+  const clip = scalar(update.clip);
+  block.update({
+    beta1: update.beta1,
+    beta2: update.beta2,
+    firstShare: Math.fround(clip * Math.fround(1 - update.beta1)),
+    secondShare: Math.fround(Math.fround(clip * clip) * Math.fround(1 - update.beta2)),
+    stepSize: scalar(update.stepSize),
+    epsilon: scalar(update.epsilon),
+    keep: scalar(update.keep),
+  });
+}
