@@ -1,32 +1,37 @@
 /**
- * The list of runs, quickly: a cache of summaries and of view state in `index.json`, through lowdb. The truth is one
- * folder a run; the index is made anew when it is missing, broken or older. One writer at a time, under a lock, because
- * two windows are two processes.
+ * The list of runs, quickly: a cache of summaries in `index.json`, through lowdb. The truth is one folder a run; the
+ * index is made anew when it is missing, broken or older. One writer at a time, under a lock, because two windows are two
+ * processes.
  */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Adapter, Low } from 'lowdb';
 import { z } from 'zod';
-import { tryLock, waitForLock } from './lock.ts';
+import { tryLock } from './lock.ts';
+import type { RunFolder } from './runFolder.ts';
 import { type RunSummary, runSummarySchema, summarise } from './runSummary.ts';
-import { RunsError, systemCode } from './runsError.ts';
+import { RunsError } from './runsError.ts';
 import { readJsonChecked, writeFileSafely } from './safeFile.ts';
 import { isOver } from './status.ts';
 import type { Store } from './store.ts';
 
-const indexVersion = 1;
+const indexVersion = 2;
 const largestIndex = 256 * 1024 * 1024;
+/** Read at once: more only wait for each other. */
+const atOnce = 16;
+/** File systems tell times this coarsely: what changed so lately may have changed again within the same tick. */
+const settledAfterMs = 2000;
 
-const indexSchema = z.object({
-  v: z.literal(indexVersion),
-  /** `changed`: when the run's folder last changed; equal means that the summary still holds. */
-  runs: z.record(z.string(), z.object({ changed: z.number(), summary: runSummarySchema })),
-  /** What views remember: sorting, what is folded. */
-  view: z.record(z.string(), z.unknown()),
+const entrySchema = z.object({
+  /** When the run's folder last changed; equal means that the summary still holds. */
+  changed: z.number(),
+  summary: runSummarySchema,
 });
+const indexSchema = z.object({ v: z.literal(indexVersion), runs: z.record(z.string(), entrySchema) });
 type IndexData = z.infer<typeof indexSchema>;
+type Entry = z.infer<typeof entrySchema>;
 
-const emptyIndex = (): IndexData => ({ v: indexVersion, runs: {}, view: {} });
+const emptyIndex = (): IndexData => ({ v: indexVersion, runs: {} });
 
 export class RunIndex {
   readonly #store: Store;
@@ -57,67 +62,48 @@ export class RunIndex {
     const before = this.#db.data.runs;
     const runs: IndexData['runs'] = {};
     let changes = 0;
-    for (const id of await this.#store.runIds()) {
-      const known = before[id];
-      const changed = await changedAt(this.#store.run(id).folder);
-      if (changed === null) continue;
-      if (known && known.changed === changed && isOver(known.summary.status)) {
-        runs[id] = known;
-        continue;
+    const ids = await this.#store.runIds();
+    for (let at = 0; at < ids.length; at += atOnce) {
+      const piece = ids.slice(at, at + atOnce);
+      const entries = await Promise.all(
+        piece.map(id => this.#entry(id, Object.hasOwn(before, id) ? before[id] : undefined)),
+      );
+      for (const [number, id] of piece.entries()) {
+        const entry = entries[number];
+        if (!entry) continue;
+        runs[id] = entry;
+        if (entry !== before[id]) changes += 1;
       }
-      const summary = await summarise(this.#store.run(id));
-      if (!summary) continue;
-      runs[id] = { changed, summary };
-      if (!known || JSON.stringify(known.summary) !== JSON.stringify(summary)) changes += 1;
     }
-    const removed = Object.keys(before).filter(id => !(id in runs)).length;
+    const removed = Object.keys(before).filter(id => !Object.hasOwn(runs, id)).length;
     this.#db.data.runs = runs;
     if (changes + removed > 0) await this.#save();
     return this.runs;
   }
 
-  view<T>(key: string, schema: z.ZodType<T>): T | undefined {
-    const checked = schema.safeParse(this.#db.data.view[key]);
-    return checked.success ? checked.data : undefined;
-  }
-
-  /** Keeps what other windows have remembered meanwhile. */
-  async remember(key: string, value: unknown): Promise<void> {
-    this.#db.data.view[key] = value;
-    if (!this.#mayWrite) return;
-    await this.#store.prepare();
-    const lock = await waitForLock(this.#lockFile);
-    try {
-      const { runs } = this.#db.data;
-      await this.#db.read();
-      this.#db.data = { v: indexVersion, runs, view: { ...this.#db.data.view, [key]: value } };
-      await this.#db.write();
-    } finally {
-      lock.release();
-    }
+  /** The very entry that was known when nothing is new. */
+  async #entry(id: string, known: Entry | undefined): Promise<Entry | null> {
+    const run = this.#store.run(id);
+    const changed = changedAt(run);
+    if (changed === null) return null;
+    if (known && known.changed === changed && isOver(known.summary.status)) return known;
+    const summary = await summarise(this.#store, run);
+    if (!summary) return null;
+    const isSettled = Date.now() - changed > settledAfterMs;
+    const isSame = known && JSON.stringify(known.summary) === JSON.stringify(summary);
+    if (isSame && (!isSettled || known.changed === changed)) return known;
+    return { changed: isSettled ? changed : 0, summary };
   }
 
   /** A cache: whoever gets no lock, or may not write here, goes without. */
   async #save(): Promise<void> {
     if (!this.#mayWrite) return;
     try {
-      const attempt = await tryLock(this.#lockFile);
-      if (attempt.held) await this.#write().finally(attempt.lock.release);
+      const attempt = await tryLock(join(this.#store.folder, 'index.lock'));
+      if (attempt.held) await this.#db.write().finally(attempt.lock.release);
     } catch (error) {
       if (!(error instanceof RunsError)) throw error;
     }
-  }
-
-  async #write(): Promise<void> {
-    const { runs } = this.#db.data;
-    const onDisk = new Low<IndexData>(new SafeAdapter(join(this.#store.folder, 'index.json')), emptyIndex());
-    await onDisk.read();
-    this.#db.data = { v: indexVersion, runs, view: { ...this.#db.data.view, ...onDisk.data.view } };
-    await this.#db.write();
-  }
-
-  get #lockFile(): string {
-    return join(this.#store.folder, 'index.lock');
   }
 }
 
@@ -139,12 +125,13 @@ class SafeAdapter implements Adapter<IndexData> {
   }
 }
 
-/** Every small file of a run is renamed into place, so the folder's own time tells of any change. */
-async function changedAt(folder: string): Promise<number | null> {
-  try {
-    return (await stat(folder)).mtimeMs;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+/**
+ * Every small file of a run is renamed into place, so the folder's own time tells of any change; notes are written in
+ * place by editors, and checkpoints come and go in a folder of their own.
+ */
+function changedAt({ folder, notes, checkpoints }: RunFolder): number | null {
+  const own = timeOf(folder);
+  return own && Math.max(own, timeOf(notes) ?? 0, timeOf(checkpoints) ?? 0);
 }
+
+const timeOf = (path: string): number | null => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;

@@ -1,13 +1,17 @@
-/** What a list shows of a run: one row, made from its request, its status and one pass over its journal. */
+/** What a list shows of a run: one row, made from its request, its status, the end of its journal and what lies on the disk. */
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { worstVerdict } from '../domain/statistics.ts';
 import type { RunStatus } from '../protocol/result.ts';
 import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
-import { readJournal } from './journal.ts';
+import { checkpointsIn, folderBytes } from './diskUse.ts';
 import type { RunFolder } from './runFolder.ts';
+import { type Outcome, readOutcome } from './runOutcome.ts';
 import { RunsError } from './runsError.ts';
+import { readFileChecked } from './safeFile.ts';
+import { isSealed } from './seal.ts';
 import { statusOf } from './status.ts';
+import type { Store } from './store.ts';
 
 const statuses = ['queued', 'running', 'paused', 'finished', 'stopped', 'failed', 'lost', 'stale'] as const;
 
@@ -30,26 +34,36 @@ export const runSummarySchema = z.object({
   verdict: verdictSchema.nullable(),
   sets: z.record(z.string(), z.object({ value: z.number(), unit: z.string(), verdict: verdictSchema.optional() })),
   learning: z.record(z.string(), z.number()),
+  /** Those that are on the disk, oldest first. */
   checkpoints: z.array(z.object({ step: z.number(), folder: z.string(), bytes: z.number() })),
+  /** Everything in its folder. */
+  bytes: z.number(),
   star: z.boolean(),
   hidden: z.boolean(),
   tags: z.array(z.string()),
   colour: z.number().nullable(),
+  /** As far as a search looks. */
+  notes: z.string(),
+  /** Made elsewhere, imported or come with a repository: looked at and compared, never started. */
+  foreign: z.boolean(),
 });
 export type RunSummary = z.infer<typeof runSummarySchema>;
 
-const mostCheckpoints = 50;
+const largestNotes = 1024 * 1024;
+const searchedNotes = 16 * 1024;
 
 /** `null` for a folder without a readable request: it is no run. */
-export async function summarise(run: RunFolder): Promise<RunSummary | null> {
+export async function summarise(store: Store, run: RunFolder): Promise<RunSummary | null> {
   const request = await run.request().catch(nothingWhenDamaged);
   if (!request) return null;
-  const [status, user, told] = await Promise.all([
+  const [status, user, told, notes, sealed] = await Promise.all([
     statusOf(run),
     run.user().catch(nothingWhenDamaged),
     readOutcome(run).catch(nothingWhenDamaged),
+    readFileChecked(run.notes, largestNotes).catch(nothingWhenDamaged),
+    isSealed(request, store.folder),
   ]);
-  const { evaluated, steps, loss, checkpoints } = told ?? nothingTold;
+  const { evaluated, steps, loss } = told ?? nothingTold;
   return {
     id: run.id,
     name: user?.name ?? request.name,
@@ -64,38 +78,18 @@ export async function summarise(run: RunFolder): Promise<RunSummary | null> {
     steps: steps ?? request.recipe.train.max_steps ?? null,
     loss,
     ...outcomeOf(evaluated),
-    checkpoints,
+    checkpoints: checkpointsIn(run.checkpoints).map(({ step, folder, bytes }) => ({ step, folder, bytes })),
+    bytes: folderBytes(run.folder),
     star: user?.star ?? false,
     hidden: user?.hidden ?? false,
     tags: user?.tags ?? [],
     colour: user?.colour ?? null,
+    notes: (notes ?? '').slice(0, searchedNotes),
+    foreign: !sealed,
   };
 }
 
-interface Told {
-  evaluated: EvaluatedEvent | null;
-  steps: number | null;
-  loss: number | null;
-  checkpoints: RunSummary['checkpoints'];
-}
-
-const nothingTold: Told = { evaluated: null, steps: null, loss: null, checkpoints: [] };
-
-async function readOutcome(run: RunFolder): Promise<Told> {
-  const told: Told = { ...nothingTold, checkpoints: [] };
-  for await (const { records } of readJournal(run)) {
-    for (const record of records) {
-      if (record.type === 'step') told.loss = record.metrics.loss ?? null;
-      else if (record.type === 'evaluated') told.evaluated = record;
-      else if (record.type === 'prepared') told.steps = record.steps;
-      else if (record.type === 'checkpointed') {
-        const { step, folder, bytes } = record;
-        told.checkpoints = [...told.checkpoints, { step, folder, bytes }].slice(-mostCheckpoints);
-      }
-    }
-  }
-  return told;
-}
+const nothingTold: Outcome = { evaluated: null, steps: null, loss: null };
 
 function outcomeOf(evaluated: EvaluatedEvent | null): Pick<RunSummary, 'verdict' | 'sets' | 'learning'> {
   if (!evaluated) return { verdict: null, sets: {}, learning: {} };

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { z } from 'zod';
 import { RunIndex } from '../../src/runs/runIndex.ts';
 import { writeJsonSafely } from '../../src/runs/safeFile.ts';
-import { bundle } from '../protocol/fakeTrainerProgram.ts';
 import { ended, ownHome, queueRun, startRun, testProject } from './testStore.ts';
 
 ownHome();
@@ -36,7 +33,7 @@ test('a missing, broken or foreign index is rebuilt from the folders', async () 
   const listed = async () =>
     (await (await RunIndex.open(project.store, { mayWrite: true })).refresh()).map(({ id }) => id);
   assert.deepEqual(await listed(), [run.id]);
-  for (const broken of ['', '{', '{"v":99}', '{"v":1,"runs":{"x":{"changed":1,"summary":{}}},"view":{}}']) {
+  for (const broken of ['', '{', '{"v":99}', '{"v":2,"runs":{"x":{"changed":1,"summary":{}}}}']) {
     writeFileSync(file, broken);
     assert.deepEqual(await listed(), [run.id]);
     assert.ok(JSON.parse(readFileSync(file, 'utf8')).runs[run.id], 'and written anew');
@@ -61,7 +58,6 @@ test('without leave to write, nothing is written', async () => {
   await queueRun(project);
   const index = await RunIndex.open(project.store, { mayWrite: false });
   assert.equal((await index.refresh()).length, 1);
-  await index.remember('sort', 'name');
   assert.ok(!existsSync(join(project.store.folder, 'index.json')));
 });
 
@@ -77,34 +73,5 @@ test('folders that are links, files or badly named are no runs', async () => {
   assert.deepEqual(
     (await index.refresh()).map(({ id }) => id),
     [run.id],
-  );
-});
-
-test('two processes that remember 50 things each keep all of them', async () => {
-  const project = testProject();
-  await queueRun(project);
-  const program = join(project.folder, 'writer.ts');
-  const at = (path: string) => JSON.stringify(new URL(`../../src/runs/${path}`, import.meta.url).pathname);
-  writeFileSync(
-    program,
-    `import { RunIndex } from ${at('runIndex.ts')};
-     import { storeOf } from ${at('store.ts')};
-     async function main() {
-       const index = await RunIndex.open(storeOf(process.argv[2]), { mayWrite: true });
-       for (let number = 0; number < 50; number++) await index.remember(process.argv[3] + number, number);
-     }
-     void main();`,
-  );
-  const built = bundle(program, 'indexWriter');
-  const writers = ['a', 'b'].map(name => spawn(process.execPath, [built, project.folder, name], { stdio: 'inherit' }));
-  const codes = await Promise.all(writers.map(writer => new Promise(resolve => writer.once('exit', resolve))));
-  assert.deepEqual(codes, [0, 0]);
-  const index = await RunIndex.open(project.store, { mayWrite: true });
-  for (const name of ['a', 'b']) {
-    for (let number = 0; number < 50; number++) assert.equal(index.view(name + number, z.number()), number);
-  }
-  assert.deepEqual(
-    readdirSync(project.store.folder).filter(name => /tmp|steal|index\.lock/.test(name)),
-    [],
   );
 });
