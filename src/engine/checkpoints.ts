@@ -2,18 +2,22 @@
  * Checkpoints of a run: when one is written, which stay. A checkpoint is a dump of the state store with the counters a
  * resume needs; batches and random numbers follow from the step. Knows nothing of how a dump is written.
  */
-import { rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EvaluatedEvent } from '../protocol/trainer.ts';
-import { EngineError } from './engineError.ts';
-import { numericsVersion } from './numerics.ts';
-import type { StateStore } from './state/stateStore.ts';
+import { expendable } from '../domain/retention.ts';
+import type { EvaluatedEvent, StartCommand } from '../protocol/trainer.ts';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { type CheckpointName, damageOf, listCheckpoints } from '../runs/checkpointFiles.ts';
+import { type RunIdentity, refuseOther } from './runIdentity.ts';
+import type { Counters, StateStore } from './state/stateStore.ts';
 
 /** Where a run stands: all a resume needs beside the tensors. */
 export interface Progress {
   step: number;
   tokens: number;
   seconds: number;
+  /** The last evaluation that came to its end. */
+  evaluatedStep: number;
   /** Of the best evaluation so far; see `scoreOf`. */
   bestStep: number | null;
   bestExcess: number;
@@ -24,77 +28,102 @@ export const freshProgress: Progress = {
   step: 0,
   tokens: 0,
   seconds: 0,
+  evaluatedStep: 0,
   bestStep: null,
   bestExcess: Number.MAX_VALUE,
   bestLoss: Number.MAX_VALUE,
 };
 
-export type Keep = ('best' | 'last' | 'all')[];
+/** Loads a checkpoint. A run goes on only with what it began with; a fork may differ, as far as the tensors fit. */
+export async function resumeFrom(start: StartCommand, state: StateStore, identity: RunIdentity): Promise<Progress> {
+  const { checkpoint, fork } = start.resume!;
+  await state.load(checkpoint, counters => {
+    if (!fork) refuseOther(start, identity, counters);
+  });
+  const progress = progressIn(state.counters);
+  const { step, tokens, seconds } = progress;
+  return fork ? { ...freshProgress, step, tokens, seconds } : progress;
+}
+
+export function progressIn(counters: Counters): Progress {
+  const { step, tokens, seconds, evaluatedStep, bestStep, bestExcess, bestLoss } = counters as unknown as Progress;
+  return { step, tokens, seconds, evaluatedStep, bestStep, bestExcess, bestLoss };
+}
 
 export class Checkpoints {
   readonly #folder: string;
   readonly #attempt: number;
-  readonly #keep: Keep;
-  /** Written by this attempt, oldest first. */
-  readonly #written: number[] = [];
+  readonly #rule: ResolvedRecipe['checkpoint'];
+  /** Of this run's curve, whichever attempt wrote them. */
+  #kept: CheckpointName[];
+  /** What an older attempt wrote beyond the step this one took up at. */
+  #beyond: CheckpointName[];
 
-  constructor(folder: string, attempt: number, keep: Keep) {
-    this.#folder = folder;
-    this.#attempt = attempt;
-    this.#keep = keep;
+  private constructor(start: StartCommand, kept: CheckpointName[], beyond: CheckpointName[]) {
+    this.#folder = start.outputs.checkpoints;
+    this.#attempt = start.attempt;
+    this.#rule = start.recipe.checkpoint;
+    this.#kept = kept;
+    this.#beyond = beyond;
+  }
+
+  /** Takes over what older attempts left, up to the step this one takes up at, and sweeps away what they left half done. */
+  static async open(start: StartCommand, fromStep: number): Promise<Checkpoints> {
+    const { checkpoints: folder } = start.outputs;
+    for (const name of await readdir(folder).catch(() => [])) if (name.startsWith('.')) await discard(folder, name);
+    const found = await listCheckpoints(folder);
+    const isKept = ({ step }: CheckpointName): boolean => step <= fromStep && start.resume !== undefined;
+    return new Checkpoints(
+      start,
+      found.filter(isKept),
+      found.filter(checkpoint => !isKept(checkpoint)),
+    );
   }
 
   has(step: number): boolean {
-    return this.#written.includes(step);
+    return this.#kept.some(checkpoint => checkpoint.step === step);
   }
 
-  async write(state: StateStore, progress: Progress, identity: string): Promise<{ folder: string; bytes: number }> {
-    const folder = this.#nameOf(progress.step);
-    state.counters = { ...progress, numerics: numericsVersion, identity };
-    const { bytes } = await state.dump(join(this.#folder, folder));
-    this.#written.push(progress.step);
-    return { folder, bytes };
+  async write(
+    state: StateStore,
+    progress: Progress,
+    identity: RunIdentity,
+  ): Promise<{ folder: string; bytes: number }> {
+    const { step } = progress;
+    const name = `a${this.#attempt}-step-${step}`;
+    state.counters = { ...progress, identity };
+    const { bytes } = await state.dump(join(this.#folder, name));
+    this.#kept.push({ name, attempt: this.#attempt, step });
+    return { folder: name, bytes };
   }
 
-  /** Only after a newer one is there: never fewer than one stays. */
+  /** Only once the newest is read back as it was written: there is never a moment without a checkpoint that can be used. */
   async removeOthers(bestStep: number | null): Promise<void> {
-    if (this.#keep.includes('all')) return;
-    const last = this.#written.at(-1);
-    const stays = (step: number): boolean => step === last || (this.#keep.includes('best') && step === bestStep);
-    for (const step of this.#written.filter(step => !stays(step))) {
-      await rm(join(this.#folder, this.#nameOf(step)), { recursive: true, force: true });
-      this.#written.splice(this.#written.indexOf(step), 1);
+    const { keep, keep_every: keepEvery } = this.#rule;
+    const goes = expendable(this.#kept, { keep, keepEvery, bestStep });
+    const abandoned = keep.includes('all') ? [] : this.#beyond;
+    if (goes.length + abandoned.length === 0) return;
+    const newest = this.#kept.at(-1);
+    const damage = newest ? await damageOf(join(this.#folder, newest.name)) : 'there is none';
+    if (damage !== null) {
+      process.stderr.write(`Older checkpoints stay: ${newest?.name} cannot be used, ${damage}\n`);
+      return;
     }
-  }
-
-  #nameOf(step: number): string {
-    return `a${this.#attempt}-step-${step}`;
+    for (const { name } of [...goes, ...abandoned]) await discard(this.#folder, name);
+    this.#kept = this.#kept.filter(checkpoint => !goes.includes(checkpoint));
+    this.#beyond = [];
   }
 }
 
-/** Loads a checkpoint; `identity` stands for the recipe, data and weights it must have been written with. */
-export async function resumeFrom(folder: string, state: StateStore, identity: string): Promise<Progress> {
-  await state.load(folder);
-  const counters = state.counters;
-  if (counters.numerics !== numericsVersion) {
-    const message = `The checkpoint was written by numerics ${counters.numerics}, this engine is ${numericsVersion}`;
-    throw new EngineError('numerics-changed', message, {
-      file: folder,
-      remedy: 'Resume with the engine version it was written by, or start again.',
-    });
+/** Out of sight in one rename: a folder half removed would look like a checkpoint. What cannot be removed stays, and is said. */
+async function discard(folder: string, name: string): Promise<void> {
+  const hidden = name.startsWith('.') ? name : `.${name}.removed`;
+  try {
+    if (hidden !== name) await rename(join(folder, name), join(folder, hidden));
+    await rm(join(folder, hidden), { recursive: true, force: true });
+  } catch (error) {
+    process.stderr.write(`Cannot remove ${join(folder, name)}: ${(error as Error).message}\n`);
   }
-  if (counters.identity !== identity) {
-    throw new EngineError(
-      'checkpoint-mismatch',
-      'Recipe, data or weights are not those the checkpoint was written with',
-      {
-        file: folder,
-        remedy: 'Restore them, or start a new run.',
-      },
-    );
-  }
-  const { step, tokens, seconds, bestStep, bestExcess, bestLoss } = counters as unknown as Progress;
-  return { step, tokens, seconds, bestStep, bestExcess, bestLoss };
 }
 
 /**

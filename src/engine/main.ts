@@ -4,7 +4,13 @@
  */
 import { Console } from 'node:console';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
-import { type FailedEvent, protocolVersion, type StartCommand, type TrainerEvent } from '../protocol/trainer.ts';
+import {
+  type FailedEvent,
+  type FinishedEvent,
+  protocolVersion,
+  type StartCommand,
+  type TrainerEvent,
+} from '../protocol/trainer.ts';
 import { decodeTrainerCommand, encodeLine } from '../protocol/trainerLines.ts';
 import { check } from './checkJob.ts';
 import { EngineError } from './engineError.ts';
@@ -12,6 +18,7 @@ import { peakMemoryBytes } from './environment.ts';
 import { evaluate, generate } from './evaluateJob.ts';
 import { engineName, numericsVersion } from './numerics.ts';
 import { RunControl } from './runControl.ts';
+import { checkResume } from './runIdentity.ts';
 import { type Observer, train } from './trainer.ts';
 
 /** The reader counts a trainer as hung when it hears nothing for long; this is well below. */
@@ -22,7 +29,7 @@ async function main(): Promise<void> {
   globalThis.console = new Console(process.stderr, process.stderr);
   const control = new RunControl();
   // A reader that is gone must not kill a run in the middle of a step: it is saved and left.
-  process.stdout.on('error', () => control.stop());
+  process.stdout.on('error', () => control.abandon());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => control.stop());
 
   const say = speaker();
@@ -48,7 +55,7 @@ function runJob(start: StartCommand, observer: Observer, control: RunControl): P
     case 'train':
       return train(start, observer, control);
     case 'check':
-      return orStopped(check(start, observer), control);
+      return orStopped(start.resume ? checkResumeJob(start) : check(start, observer), control);
     case 'evaluate':
       return orStopped(evaluate(start, observer), control);
     case 'generate':
@@ -62,10 +69,23 @@ function runJob(start: StartCommand, observer: Observer, control: RunControl): P
   }
 }
 
+async function checkResumeJob(start: StartCommand): Promise<TrainerEvent> {
+  await checkResume(start);
+  return nothing('completed');
+}
+
+const nothing = (reason: FinishedEvent['reason']): FinishedEvent => ({
+  type: 'finished',
+  reason,
+  step: 0,
+  seconds: 0,
+  tokens: 0,
+  peakMemoryBytes: peakMemoryBytes(),
+});
+
 /** Jobs that keep nothing may be left at any point. */
 function orStopped(job: Promise<TrainerEvent>, control: RunControl): Promise<TrainerEvent> {
-  const nothing = { step: 0, seconds: 0, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
-  const stopped = control.stopped.then((): TrainerEvent => ({ type: 'finished', reason: 'stopped', ...nothing }));
+  const stopped = control.stopped.then(() => nothing('stopped'));
   return Promise.race([job, stopped]);
 }
 
@@ -92,10 +112,10 @@ function readStart(control: RunControl, say: Observer): Promise<StartCommand | E
       else if (line) process.stderr.write(`Ignored a line of ${line.bytes} bytes on stdin\n`);
     };
     process.stdin.on('data', chunk => lines.push(chunk).forEach(take));
-    process.stdin.on('error', () => control.stop());
+    process.stdin.on('error', () => control.abandon());
     process.stdin.on('end', () => {
       take(lines.end());
-      control.stop();
+      control.abandon();
       resolve(null);
     });
     setInterval(() => say({ type: 'alive' }), aliveEveryMs / 4).unref();

@@ -5,11 +5,12 @@ import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trai
 import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
 import { type EvaluatedSet, Evaluator } from './evaluate/evaluator.ts';
-import { digest, type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
+import { type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
 import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
 import type { TuningModel } from './model/tuningModel.ts';
 import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
+import { type RunIdentity, runIdentity } from './runIdentity.ts';
 import { checkVocabulary, loadTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface OpenedRun extends PreparedRun {
@@ -18,8 +19,8 @@ export interface OpenedRun extends PreparedRun {
   pair: ModelPair;
   evaluator: Evaluator;
   fingerprints: Fingerprints;
-  /** Of everything a resumed run must share with its beginning. */
-  identity: string;
+  /** What a resumed run must share with its beginning. */
+  identity: RunIdentity;
   close(): Promise<void>;
 }
 
@@ -49,7 +50,7 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
     });
     observer(preparedEvent(start, prepared, model, fingerprints));
     const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
-    const identity = identityOf(start, fingerprints);
+    const identity = runIdentity(start, fingerprints);
     return {
       ...prepared,
       model,
@@ -149,12 +150,6 @@ export function evaluatorOf(
     itemsFolder: outputs.items,
     onProgress: (phase, fraction) => observer({ type: 'progress', phase, fraction }),
   });
-}
-
-/** Names do not count, nor does where things lie: what is computed does. */
-function identityOf({ recipe }: StartCommand, { data, model, tokenizer }: Fingerprints): string {
-  const { adapter, method, train, output } = recipe;
-  return digest({ adapter, method, train, output, data, model, tokenizer });
 }
 
 function preparedEvent(

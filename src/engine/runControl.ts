@@ -1,6 +1,7 @@
 /** What is asked of a run from outside: stop, checkpoint, pause, resume. The loop looks at it between steps. */
 export class RunControl {
   #stopping = false;
+  #abandoned = false;
   #tellStopped = (): void => {};
   /** Resolves when stopping was asked for. */
   readonly stopped: Promise<void> = new Promise(resolve => {
@@ -15,6 +16,12 @@ export class RunControl {
     this.#stopping = true;
     this.#tellStopped();
     this.resume();
+  }
+
+  /** Whoever listened is gone: save and leave. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.stop();
   }
 
   checkpoint(): void {
@@ -32,6 +39,10 @@ export class RunControl {
     this.#wake?.();
     this.#wake = null;
     this.#paused = null;
+  }
+
+  get isAbandoned(): boolean {
+    return this.#abandoned;
   }
 
   get isStopping(): boolean {

@@ -4,7 +4,7 @@
  */
 import type { EvaluatedEvent, FinishedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
 import { travelling } from '../protocol/trainerLines.ts';
-import { Checkpoints, freshProgress, isBetter, type Progress, resumeFrom, scoreOf } from './checkpoints.ts';
+import { Checkpoints, freshProgress, isBetter, type Progress, progressIn, resumeFrom, scoreOf } from './checkpoints.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { refuseFailedChecks, stepZeroChecks } from './evaluate/stepZero/checks.ts';
@@ -14,6 +14,7 @@ import type { RunControl } from './runControl.ts';
 import { type Sampler, samplerOf } from './samples.ts';
 import { learningRateSchedule, type Schedule } from './schedule.ts';
 import { seriesOf } from './series.ts';
+import { readCounters } from './state/checkpoint.ts';
 import { ModelWeights } from './weights/modelFolder.ts';
 
 export type Observer = (event: TrainerEvent) => void;
@@ -24,7 +25,7 @@ export async function train(start: StartCommand, observer: Observer, control: Ru
   try {
     run = await openRun(start, interruptible);
   } catch (error) {
-    if (error instanceof Interrupted) return finishedEvent('stopped', freshProgress);
+    if (error instanceof Interrupted) return finishedEvent('stopped', await progressAtStart(start));
     throw error;
   }
   try {
@@ -41,19 +42,18 @@ class Training {
   readonly #observer: Observer;
   readonly #control: RunControl;
   readonly #schedule: Schedule;
-  readonly #checkpoints: Checkpoints;
+  #checkpoints!: Checkpoints;
   readonly #sampler: Sampler | null;
   #clock = stopwatch(0);
   #progress: Progress = { ...freshProgress };
 
   constructor(run: OpenedRun, start: StartCommand, observer: Observer, control: RunControl) {
-    const { recipe, outputs, attempt } = start;
+    const { recipe, outputs } = start;
     this.#run = run;
     this.#start = start;
     this.#observer = observer;
     this.#control = control;
     this.#schedule = learningRateSchedule(recipe, run.steps);
-    this.#checkpoints = new Checkpoints(outputs.checkpoints, attempt, recipe.checkpoint.keep);
     this.#sampler = samplerOf(run, recipe.retain.prompts, outputs.samples);
   }
 
@@ -72,14 +72,28 @@ class Training {
   async #begin(): Promise<void> {
     const { model, sets, identity } = this.#run;
     const { recipe, resume } = this.#start;
-    if (resume) this.#progress = await resumeFrom(resume.checkpoint, model.state, identity);
+    if (resume) this.#progress = await resumeFrom(this.#start, model.state, identity);
+    this.#checkpoints = await Checkpoints.open(this.#start, this.#progress.step);
     this.#clock = stopwatch(this.#progress.seconds);
     for (const series of seriesOf(recipe, sets)) this.#observer(series);
-    if (this.#progress.step > 0) return;
+    if (this.#progress.step > 0) return this.#takeUp();
     this.#observer({ type: 'progress', phase: 'checks', fraction: 0 });
     await checkStepZero(this.#run, this.#observer);
     await this.#evaluate(false);
     this.#clock = stopwatch(0);
+  }
+
+  /** The stop may have come in the middle of the evaluation that belongs to this step. */
+  async #takeUp(): Promise<void> {
+    const { step, evaluatedStep } = this.#progress;
+    const { steps } = this.#run;
+    if (step > steps) {
+      throw new EngineError('recipe-invalid', `The checkpoint is at step ${step}, the recipe ends at ${steps}`, {
+        remedy: 'Raise train.max_steps.',
+      });
+    }
+    const isMissing = step % this.#start.recipe.evaluate.every === 0 && evaluatedStep < step;
+    if (isMissing && step < steps) await this.#evaluate(false);
   }
 
   async #takeSteps(): Promise<void> {
@@ -126,6 +140,7 @@ class Training {
     const event = await this.#run.evaluator.evaluate(step, final);
     this.#observer(event);
     for (const sample of (await this.#sampler?.(step)) ?? []) this.#observer(sample);
+    this.#progress = { ...this.#progress, evaluatedStep: step };
     if (!final && step > 0) await this.#keepIfBest(event);
   }
 
@@ -143,12 +158,17 @@ class Training {
     this.#progress.seconds = this.#clock.seconds;
     const written = await this.#checkpoints.write(this.#run.model.state, this.#progress, this.#run.identity);
     this.#observer({ type: 'checkpointed', step, ...written });
-    await this.#checkpoints.removeOthers(bestStep);
+    // Nobody may have heard of this one: those that are in the journal stay.
+    if (!this.#control.isAbandoned) await this.#checkpoints.removeOthers(bestStep);
   }
 
   #finished(reason: FinishedEvent['reason']): FinishedEvent {
     return finishedEvent(reason, { ...this.#progress, seconds: this.#clock.seconds });
   }
+}
+
+async function progressAtStart({ resume }: StartCommand): Promise<Progress> {
+  return resume ? progressIn(await readCounters(resume.checkpoint)) : freshProgress;
 }
 
 /** Thrown out of evaluations and loading when the run is to stop: they can be long. */

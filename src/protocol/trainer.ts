@@ -265,7 +265,8 @@ export interface StartCommand {
   outputs: Outputs;
   /** Threads of the runtime; default: the machine's cores. */
   threads?: number;
-  resume?: { checkpoint: string };
+  /** A fork may differ from the run that wrote the checkpoint; with the job `check`: may it go on from there? */
+  resume?: { checkpoint: string; fork?: boolean };
 }
 
 /** What a trainer obeys on stdin. End of stdin means: save and leave. */

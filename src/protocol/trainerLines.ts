@@ -30,7 +30,7 @@ export const startCommandSchema = z.object({
     cache: z.string(),
   }),
   threads: z.number().int().min(1).optional(),
-  resume: z.object({ checkpoint: z.string() }).optional(),
+  resume: z.object({ checkpoint: z.string(), fork: z.boolean().optional() }).optional(),
 });
 
 export const trainerCommandSchema = z.discriminatedUnion('type', [

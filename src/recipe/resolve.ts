@@ -43,7 +43,7 @@ export function recipePaths({ model, retain, data, method }: ResolvedRecipe): st
 }
 
 /** `train.learning_rate` → "0.001": for tables and for finding what differs. */
-export function flattenSettings(recipe: ResolvedRecipe): Record<string, string> {
+export function flattenSettings(recipe: Partial<ResolvedRecipe>): Record<string, string> {
   const settings: Record<string, string> = {};
   const walk = (value: unknown, key: string): void => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {

@@ -48,7 +48,7 @@ export async function fingerprintRun(input: FingerprintInput): Promise<Fingerpri
 export const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 /** Of everything that decides what a model folder computes: its config and its weights. */
-async function weightsFingerprint(folder: string): Promise<string> {
+export async function weightsFingerprint(folder: string): Promise<string> {
   const files = (await readdir(folder)).filter(name => name === 'config.json' || name.endsWith('.safetensors')).sort();
   return digest(await hashFiles(Object.fromEntries(files.map(name => [name, join(folder, name)]))));
 }

@@ -5,7 +5,7 @@
  */
 import { EngineError } from '../engineError.ts';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.ts';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { readCounters, readTensors, verifyCheckpoint, writeCheckpoint } from './checkpoint.ts';
 
 /** weight and slot belong to the result; base values come back from the base model and are not dumped. */
 export type StateKind = 'weight' | 'slot' | 'accumulator' | 'base' | 'frozen';
@@ -17,8 +17,8 @@ export interface StateEntry {
   tensor: DeviceTensor;
 }
 
-/** Small values beside the tensors: step, cursors of data streams, best score. */
-export type Counters = Record<string, number | string | boolean | null>;
+/** Small values beside the tensors: step, best score, what the run is made of. */
+export type Counters = Record<string, number | string | boolean | null | Record<string, string>>;
 
 const dumped: ReadonlySet<StateKind> = new Set(['weight', 'slot']);
 
@@ -84,9 +84,15 @@ export class StateStore {
     });
   }
 
-  /** Verifies the folder first; refuses one that does not hold exactly this store's tensors. */
-  async load(folder: string): Promise<void> {
-    const { tensors, counters } = await readCheckpoint(folder);
+  /**
+   * Verifies the folder, lets `check` refuse its counters, then refuses one that does not hold exactly this store's
+   * tensors.
+   */
+  async load(folder: string, check: (counters: Counters) => void = () => {}): Promise<void> {
+    await verifyCheckpoint(folder);
+    const counters = await readCounters(folder);
+    check(counters);
+    const tensors = await readTensors(folder);
     const expected = this.entries().filter(entry => dumped.has(entry.kind));
     for (const { name, shape } of expected) {
       const found = tensors.get(name);
