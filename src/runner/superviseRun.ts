@@ -3,18 +3,18 @@
  * file, beats, and says how it ended. The only writer of the journal.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlCommand } from '../protocol/control.ts';
 import type { JournalEvent } from '../protocol/journal.ts';
 import type { ErrorReport } from '../protocol/result.ts';
 import type { FailedEvent, TrainerEvent } from '../protocol/trainer.ts';
+import { systemClock } from '../runs/clock.ts';
 import { ControlReader } from '../runs/control.ts';
 import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
 import { JournalWriter } from '../runs/journal.ts';
 import { isAlive, ownIdentity } from '../runs/processIdentity.ts';
 import {
-  type Heartbeat,
   type RunExit,
   type RunFolder,
   type RunProcess,
@@ -26,6 +26,7 @@ import { errorReport, fromSystem } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
+import { Heartbeats, workOf } from './heartbeats.ts';
 import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
 import type { RunnerSettings } from './settings.ts';
@@ -53,6 +54,9 @@ class Supervisor {
   readonly #startedAt = Date.now();
   readonly #control: ControlReader;
   readonly #killsBefore = outOfMemoryKills();
+  readonly #heartbeats: Heartbeats;
+  /** What the trainer had computed at the last heartbeat. */
+  #work: string | null = null;
   #journal: JournalWriter | null = null;
   #trainer: TrainerProcess | null = null;
   #step: number;
@@ -74,6 +78,7 @@ class Supervisor {
     this.#hasRewound = resume === null;
     this.#settings = settings;
     this.#control = new ControlReader(run);
+    this.#heartbeats = new Heartbeats(run, this.#attempt, systemClock);
   }
 
   async supervise(leave: AbortSignal): Promise<RunExit> {
@@ -191,7 +196,7 @@ class Supervisor {
   }
 
   async #beat(trainer: TrainerProcess): Promise<void> {
-    this.#writeHeartbeat(trainer.spokeAt);
+    this.#pulse(trainer);
     const metrics = await sampleResources(trainer.identity?.pid);
     if (Object.keys(metrics).length > 0) this.#write({ type: 'resources', metrics });
     const { owner } = this.#resume ?? this.#request;
@@ -200,20 +205,14 @@ class Supervisor {
     this.#stop();
   }
 
-  #writeHeartbeat(trainerSpokeAt: number): void {
-    const beat: Heartbeat = {
-      attempt: this.#attempt,
-      step: this.#step,
-      t: Date.now(),
-      trainerSpokeAt,
-      paused: this.#paused,
-    };
-    const temporary = `${this.#run.heartbeatFile}.tmp`;
+  #pulse(trainer: TrainerProcess): void {
+    const work = workOf(trainer.identity?.pid);
+    const idle = work !== null && work === this.#work;
+    this.#work = work;
     try {
-      writeFileSync(temporary, JSON.stringify(beat));
-      renameSync(temporary, this.#run.heartbeatFile);
+      this.#heartbeats.write({ step: this.#step, paused: this.#paused, silentMs: trainer.silentMs, idle });
     } catch (error) {
-      this.#fatal ??= errorReport(fromSystem(error, this.#run.heartbeatFile, 'writing'));
+      this.#fatal ??= errorReport(error);
       this.#stop();
     }
   }
@@ -240,7 +239,7 @@ class Supervisor {
       case 'resume':
         this.#paused = command.type === 'pause';
         trainer.send({ type: command.type });
-        this.#writeHeartbeat(trainer.spokeAt);
+        this.#pulse(trainer);
         return;
       case 'note':
         return command.text;
@@ -272,7 +271,7 @@ class Supervisor {
       t: Date.now(),
     };
     await writeJsonSafely(this.#run.exitJson, record);
-    rmSync(this.#run.heartbeatFile, { force: true });
+    this.#heartbeats.end();
     return record;
   }
 

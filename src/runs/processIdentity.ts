@@ -3,7 +3,7 @@
  * start time and boot id are equal.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -39,13 +39,28 @@ export async function ownIdentity(): Promise<ProcessIdentity> {
   return identity;
 }
 
-/** `unknown` for another host: a pid there says nothing here. */
+/** `unknown` for another machine, or a container of this one: a pid there says nothing here. */
 export async function isAlive(identity: ProcessIdentity): Promise<'alive' | 'gone' | 'unknown'> {
-  if (identity.host !== hostname()) return 'unknown';
-  if (identity.bootId !== (await bootId())) return 'gone';
+  const here = await bootId();
+  // The very same boot and process table: also when the machine has another name by now.
+  const isHere = identity.bootId === here && (identity.host === hostname() || !vague.has(here));
+  if (!isHere) {
+    const isSameKernel = kernelOf(identity.bootId) === kernelOf(here) && !vague.has(here);
+    return isSameKernel || identity.host !== hostname() ? 'unknown' : 'gone';
+  }
   const startTime = await startTimeOf(identity.pid);
   return startTime === identity.startTime ? 'alive' : 'gone';
 }
+
+export async function isOfThisBoot(identity: ProcessIdentity): Promise<boolean> {
+  return kernelOf(identity.bootId) === kernelOf(await bootId());
+}
+
+/** Boot ids that several machines have. */
+const vague = new Set(['unknown', 'windows']);
+
+/** "4f7c… pid:[4026531836]" → "4f7c…". */
+const kernelOf = (id: string): string => id.split(' ')[0] ?? '';
 
 /** Sends a signal only to the very process that is meant; never to ourselves, our parent or a group. */
 export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean> {
@@ -90,11 +105,12 @@ function linuxStartTime(pid: number): string | null {
 
 async function findBootId(): Promise<string> {
   try {
-    if (process.platform === 'linux') return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    if (process.platform === 'win32') {
-      const script = '(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToFileTimeUtc()';
-      return (await run('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', script])).stdout.trim();
+    // Containers share the kernel's boot, and each has a table of processes of its own.
+    if (process.platform === 'linux') {
+      return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
     }
+    // Its time of boot moves when the clock is set; a start time there is unique by itself.
+    if (process.platform === 'win32') return 'windows';
     return (await run('sysctl', ['-n', 'kern.bootsessionuuid'])).stdout.trim();
   } catch {
     return 'unknown';

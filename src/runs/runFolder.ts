@@ -89,9 +89,15 @@ export const heartbeatSchema = z.object({
   attempt: z.number().int().min(1),
   step: z.number().int(),
   t: z.number(),
-  /** When the trainer last spoke. */
-  trainerSpokeAt: z.number(),
+  /** The same moment by the clock that nobody sets; see `Clock`. */
+  up: z.number(),
   paused: z.boolean(),
+  /** Why it is paused, when nobody asked for it: in words. */
+  waitsFor: z.string().max(512).optional(),
+  /** How long the trainer had said nothing. */
+  silentMs: z.number(),
+  /** The trainer's process has not run since the beat before. */
+  idle: z.boolean(),
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 

@@ -8,6 +8,7 @@ import { LineSplitter } from '../protocol/lineSplitter.ts';
 import type { ErrorReport } from '../protocol/result.ts';
 import { protocolVersion, type TrainerCommand, type TrainerEvent } from '../protocol/trainer.ts';
 import { decodeTrainerEvent, encodeLine } from '../protocol/trainerLines.ts';
+import { type Clock, Silence, systemClock } from './clock.ts';
 import { spawnFailed, startProgram } from './launch.ts';
 import { killMarked, markerName } from './markedProcesses.ts';
 import type { NodeChoice } from './nodePath.ts';
@@ -25,6 +26,7 @@ export interface StartTrainer {
   onEvent: (event: TrainerEvent) => void;
   env?: Record<string, string>;
   limits?: Partial<TrainerLimits>;
+  clock?: Clock;
 }
 
 export interface TrainerLimits {
@@ -59,14 +61,21 @@ export interface TrainerExit {
 
 /** A long evaluation may be under way when a stop comes. */
 const aliveCountsMs = 60_000;
+/** Between two looks of the stop ladder at most; more was slept through. */
+const longestRungLookMs = 1000;
 const lastLines = 20;
 
 export class TrainerProcess {
   readonly marker: string;
   readonly exited: Promise<TrainerExit>;
   identity: ProcessIdentity | null = null;
-  spokeAt = Date.now();
   readonly #limits: TrainerLimits;
+  readonly #clock: Clock;
+  /** Since its last word, counted over many looks a limit. */
+  readonly #silence: Silence;
+  /** Towards its end, after a stop. */
+  readonly #standstill: Silence;
+  #spokeAt: number;
   readonly #onEvent: (event: TrainerEvent) => void;
   readonly #stdin: Writable;
   readonly #log: PrintLog;
@@ -77,7 +86,6 @@ export class TrainerProcess {
   #bad = 0;
   #breach: ErrorReport | null = null;
   #killedByUs = false;
-  #progressAt = Date.now();
   #askedAt = 0;
   #stepsSinceStop = 0;
   #stopping: 'no' | 'asked' | 'now' = 'no';
@@ -114,6 +122,10 @@ export class TrainerProcess {
   ) {
     this.marker = marker;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#clock = options.clock ?? systemClock;
+    this.#spokeAt = this.#clock.awake();
+    this.#silence = new Silence(this.#clock, this.#lookMs);
+    this.#standstill = new Silence(this.#clock, longestRungLookMs);
     this.#onEvent = options.onEvent;
     this.#stdin = stdin;
     this.#out = new LineSplitter(this.#limits.longestLine);
@@ -123,6 +135,11 @@ export class TrainerProcess {
     stdout.on('data', (chunk: Buffer) => this.#read(chunk));
     stderr.on('data', (chunk: Buffer) => this.#printed(chunk));
     this.exited = this.#watch(ended, [stdout, stderr]);
+  }
+
+  /** How long it has said nothing. */
+  get silentMs(): number {
+    return this.#clock.awake() - this.#spokeAt;
   }
 
   send(command: TrainerCommand): void {
@@ -143,12 +160,12 @@ export class TrainerProcess {
 
   async #descend(): Promise<void> {
     this.#stopping = 'asked';
-    this.#askedAt = Date.now();
-    this.#progressAt = this.#askedAt;
+    this.#askedAt = this.#clock.awake();
+    this.#standstill.heard();
     this.#stepsSinceStop = 0;
     this.send({ type: 'stop' });
     const { graceMs } = this.#limits;
-    await this.#untilGone(() => this.#stopping === 'now' || Date.now() - this.#progressAt > graceMs);
+    await this.#untilGone(() => this.#stopping === 'now' || this.#standstill.look() > graceMs);
     if (!this.#gone) await this.#kill();
   }
 
@@ -156,8 +173,8 @@ export class TrainerProcess {
     if (this.#gone) return;
     this.#killedByUs = true;
     if (this.identity) await signalProcess(this.identity, 'SIGTERM');
-    const since = Date.now();
-    await this.#untilGone(() => Date.now() - since > this.#limits.graceMs);
+    const waiting = new Silence(this.#clock, longestRungLookMs);
+    await this.#untilGone(() => waiting.look() > this.#limits.graceMs);
     await killMarked(this.marker, this.identity);
   }
 
@@ -192,8 +209,9 @@ export class TrainerProcess {
     }
     const event = decoded.value;
     if (!this.#greeted && !this.#greet(event)) return;
-    this.spokeAt = Date.now();
-    if (this.#isProgress(event)) this.#progressAt = this.spokeAt;
+    this.#spokeAt = this.#clock.awake();
+    this.#silence.heard();
+    if (this.#isProgress(event)) this.#standstill.heard();
     this.#onEvent(event);
   }
 
@@ -204,7 +222,7 @@ export class TrainerProcess {
   #isProgress({ type }: TrainerEvent): boolean {
     if (type === 'step') this.#stepsSinceStop += 1;
     if (this.#stepsSinceStop > 2) return false;
-    return type !== 'alive' || Date.now() - this.#askedAt < aliveCountsMs;
+    return type !== 'alive' || this.#clock.awake() - this.#askedAt < aliveCountsMs;
   }
 
   #greet(event: TrainerEvent): boolean {
@@ -239,22 +257,27 @@ export class TrainerProcess {
     if (this.#stderr.length > lastLines) this.#stderr.shift();
   }
 
+  get #lookMs(): number {
+    return Math.min(this.#limits.helloMs, this.#limits.silenceMs) / 4;
+  }
+
+  #listen(): void {
+    const silentMs = this.#silence.look();
+    const limitMs = this.#greeted ? this.#limits.silenceMs : this.#limits.helloMs;
+    if (silentMs < limitMs || this.#breach) return;
+    const since = this.#greeted ? 'has said nothing' : 'said nothing';
+    this.#fail('trainer-silent', `The trainer ${since} for ${seconds(limitMs)}`);
+  }
+
   #fail(code: string, message: string, remedy = 'What it printed stands in trainer.log of the run folder.'): void {
     this.#breach ??= { code, message, remedy };
     void this.#kill();
   }
 
   async #watch(ended: Promise<[number | null, string | null]>, streams: Readable[]): Promise<TrainerExit> {
-    const hello = setTimeout(() => {
-      if (!this.#greeted) this.#fail('trainer-silent', `The trainer said nothing for ${seconds(this.#limits.helloMs)}`);
-    }, this.#limits.helloMs);
-    const silence = setInterval(() => {
-      if (Date.now() - this.spokeAt <= this.#limits.silenceMs || this.#breach) return;
-      this.#fail('trainer-silent', `The trainer has said nothing for ${seconds(this.#limits.silenceMs)}`);
-    }, this.#limits.silenceMs / 4);
+    const listening = setInterval(() => this.#listen(), this.#lookMs);
     const [code, signal] = await ended;
-    clearTimeout(hello);
-    clearInterval(silence);
+    clearInterval(listening);
     // Its last words are still in the pipes; a grandchild that keeps them open is not waited for.
     await Promise.race([Promise.all(streams.map(closed)), new Promise(resolve => setTimeout(resolve, 1000).unref())]);
     for (const stream of streams) stream.destroy();
