@@ -18,12 +18,12 @@ export class Output {
 
   /** For people: a line of the result. */
   line(text = ''): void {
-    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+    (this.json ? process.stderr : process.stdout).write(`${visible(text)}\n`);
   }
 
   /** By the way. */
   note(text: string): void {
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${visible(text)}\n`);
   }
 
   /** Without a newline, for progress bars. */
@@ -42,7 +42,14 @@ export class Output {
     this.answer({ error });
     if (this.json) return;
     const place = error.file ? `${error.file}${error.line ? `:${error.line}` : ''}: ` : '';
-    process.stderr.write(`holdfast: ${error.message.includes(error.file ?? '\0') ? '' : place}${error.message}\n`);
-    if (error.remedy) process.stderr.write(`  ${error.remedy}\n`);
+    this.note(`holdfast: ${error.message.includes(error.file ?? '\0') ? '' : place}${error.message}`);
+    if (error.remedy) this.note(`  ${error.remedy}`);
   }
 }
+
+/** A name, an answer or a log may hold what steers a terminal or turns the direction of writing: it is shown instead. */
+export function visible(text: string): string {
+  return text.replace(steering, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+const steering = /(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;

@@ -6,7 +6,7 @@ import { StepClock } from '../domain/stepClock.ts';
 import { formatSigned, timeLeftText } from '../domain/words.ts';
 import type { JournalRecord } from '../protocol/journal.ts';
 import type { EvaluatedEvent } from '../protocol/trainer.ts';
-import type { Output } from './output.ts';
+import { type Output, visible } from './output.ts';
 import { bytes } from './table.ts';
 
 const redrawMs = 100;
@@ -106,7 +106,7 @@ export class Progress {
   #draw(): void {
     this.#drawnAt = Date.now();
     const width = Math.max(40, (process.stderr.columns ?? 120) - lastColumn);
-    this.#output.draw(`\r\x1b[2K${this.#line().slice(0, width)}`);
+    this.#output.draw(`\r\x1b[2K${visible(this.#line()).slice(0, width)}`);
     this.#isDrawn = true;
   }
 

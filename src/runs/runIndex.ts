@@ -86,7 +86,8 @@ export class RunIndex {
     const run = this.#store.run(id);
     const changed = changedAt(run);
     if (changed === null) return null;
-    if (known && known.changed === changed && isOver(known.summary.status)) return known;
+    // The index may have come with a repository: what it says is taken for this run alone.
+    if (known?.summary.id === id && known.changed === changed && isOver(known.summary.status)) return known;
     const summary = await summarise(this.#store, run);
     if (!summary) return null;
     const isSettled = Date.now() - changed > settledAfterMs;

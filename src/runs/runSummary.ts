@@ -35,7 +35,7 @@ export const runSummarySchema = z.object({
   sets: z.record(z.string(), z.object({ value: z.number(), unit: z.string(), verdict: verdictSchema.optional() })),
   learning: z.record(z.string(), z.number()),
   /** Those that are on the disk, oldest first. */
-  checkpoints: z.array(z.object({ step: z.number(), folder: z.string(), bytes: z.number() })),
+  checkpoints: z.array(z.object({ step: z.number(), folder: z.string().regex(/^[\w-]+$/), bytes: z.number() })),
   /** Everything in its folder. */
   bytes: z.number(),
   star: z.boolean(),

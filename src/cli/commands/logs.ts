@@ -7,6 +7,7 @@ import { openChecked } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import { type Command, flag, jsonOption, onlyPositional, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
+import { visible } from '../output.ts';
 import { bytes } from '../table.ts';
 
 export const logs: Command = {
@@ -23,7 +24,7 @@ export const logs: Command = {
     if (flag(values, 'printed')) {
       if (output.json) throw wrongUse(logs, '--printed is text and has no JSON form');
       const log = await openChecked(run.trainerLog);
-      if (log) await pipeline(log.createReadStream(), process.stdout, { end: false });
+      if (log) await pipeline(log.createReadStream({ encoding: 'utf8' }), shown, process.stdout, { end: false });
       return 0;
     }
     const records: JournalRecord[] = [];
@@ -36,6 +37,11 @@ export const logs: Command = {
     return 0;
   },
 };
+
+/** Progress bars go back to the start of their line: a terminal may, and so does each of their lines here. */
+async function* shown(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const chunk of chunks) yield visible(chunk.replace(/\r+\n?/g, '\n'));
+}
 
 function describe(record: JournalRecord): string {
   switch (record.type) {
