@@ -3,7 +3,7 @@
  * file, beats, and says how it ended. The only writer of the journal.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlCommand } from '../protocol/control.ts';
 import type { JournalEvent } from '../protocol/journal.ts';
@@ -12,7 +12,6 @@ import type { FailedEvent, TrainerEvent } from '../protocol/trainer.ts';
 import { systemClock } from '../runs/clock.ts';
 import { ControlReader } from '../runs/control.ts';
 import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
-import { JournalWriter } from '../runs/journal.ts';
 import { isAlive, ownIdentity } from '../runs/processIdentity.ts';
 import {
   type RunExit,
@@ -27,12 +26,10 @@ import { writeJsonSafely } from '../runs/safeFile.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
 import { Heartbeats, workOf } from './heartbeats.ts';
+import { PatientJournal, removeRemains } from './patientJournal.ts';
 import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
 import type { RunnerSettings } from './settings.ts';
-
-/** Room on a full disk for the exit record and the journal's last line. */
-const reserveBytes = 64 * 1024;
 
 export async function superviseRun(
   run: RunFolder,
@@ -57,12 +54,17 @@ class Supervisor {
   readonly #heartbeats: Heartbeats;
   /** What the trainer had computed at the last heartbeat. */
   #work: string | null = null;
-  #journal: JournalWriter | null = null;
+  #journal: PatientJournal | null = null;
   #trainer: TrainerProcess | null = null;
   #step: number;
   /** The journal says where this attempt takes up. */
   #hasRewound: boolean;
   #paused = false;
+  /** Why it goes no further although nobody paused it. */
+  #waitsFor: string | undefined;
+  /** Of the last checkpoint. */
+  #savedStep: number;
+  #isGone = false;
   #finished: 'completed' | 'stopped' | null = null;
   #failed: FailedEvent | null = null;
   #fatal: ErrorReport | null = null;
@@ -75,6 +77,7 @@ class Supervisor {
     this.#resume = resume;
     this.#attempt = resume?.attempt ?? 1;
     this.#step = stepOf(resume?.checkpoint);
+    this.#savedStep = this.#step;
     this.#hasRewound = resume === null;
     this.#settings = settings;
     this.#control = new ControlReader(run);
@@ -96,8 +99,8 @@ class Supervisor {
     if (leave.aborted) stop();
     let exit = notStarted;
     try {
-      this.#makeRoom();
-      this.#journal = await JournalWriter.open(this.#run, this.#attempt);
+      this.#journal = await PatientJournal.open(this.#run, this.#attempt);
+      this.#makeFolders();
       this.#trainer = await this.#startTrainer();
       const { identity, marker } = this.#trainer;
       if (identity) await writeJsonSafely(this.#run.processJson, { ...record, trainer: { identity, marker } });
@@ -112,10 +115,9 @@ class Supervisor {
     return this.#conclude(exit);
   }
 
-  #makeRoom(): void {
+  #makeFolders(): void {
     const { folder, checkpoints, items, samples } = this.#run;
     try {
-      writeFileSync(this.#run.file('reserve'), Buffer.alloc(reserveBytes));
       for (const made of [checkpoints, items, samples, sharedCache()]) mkdirSync(made, { recursive: true });
     } catch (error) {
       throw fromSystem(error, folder, 'writing');
@@ -152,6 +154,7 @@ class Supervisor {
   #heard(event: TrainerEvent): void {
     if (!this.#hasRewound && comesOfTraining.has(event.type)) this.#rewind();
     if (event.type === 'step') this.#step = event.step;
+    if (event.type === 'checkpointed') this.#savedStep = event.step;
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
@@ -170,12 +173,41 @@ class Supervisor {
     if (this.#fatal) return;
     try {
       this.#journal?.append(event);
-      if (event.type === 'evaluated' || event.type === 'checkpointed' || event.type === 'finished')
-        this.#journal?.sync();
+      if (this.#journal?.isWaiting && !this.#waitsFor) this.#waitForRoom();
     } catch (error) {
       this.#fatal = errorReport(error);
       this.#stop();
     }
+  }
+
+  /** The trainer stands still; what it still says waits in memory. */
+  #waitForRoom(): void {
+    this.#waitsFor = 'the disk is full: it goes on once there is room';
+    if (!this.#trainer) return;
+    this.#trainer.send({ type: 'pause' });
+    this.#pulse(this.#trainer);
+  }
+
+  #goOnIfThereIsRoom(trainer: TrainerProcess): void {
+    if (!this.#waitsFor || !this.#journal?.tryAgain()) return;
+    this.#waitsFor = undefined;
+    this.#write({ type: 'handled', command: 'resume', id: 'disk', note: 'the disk was full, and there is room again' });
+    if (!this.#paused) trainer.send({ type: 'resume' });
+    this.#pulse(trainer);
+  }
+
+  /** Somebody deleted or moved the folder: what trains on would be seen by nobody. */
+  #checkPlace(trainer: TrainerProcess): void {
+    if (this.#isGone || this.#journal?.isInPlace !== false) return;
+    this.#isGone = true;
+    this.#fatal = {
+      code: 'run-folder-gone',
+      message: 'The folder of the run was deleted or moved while it ran',
+      file: this.#run.folder,
+    };
+    // Twice: there is nowhere to save to.
+    void trainer.stop();
+    void trainer.stop();
   }
 
   #stop(): void {
@@ -206,11 +238,15 @@ class Supervisor {
   }
 
   #pulse(trainer: TrainerProcess): void {
+    this.#checkPlace(trainer);
+    if (this.#isGone) return;
     const work = workOf(trainer.identity?.pid);
     const idle = work !== null && work === this.#work;
     this.#work = work;
     try {
-      this.#heartbeats.write({ step: this.#step, paused: this.#paused, silentMs: trainer.silentMs, idle });
+      const paused = this.#paused || this.#waitsFor !== undefined;
+      const pulse = { step: this.#step, paused, silentMs: trainer.silentMs, idle };
+      this.#heartbeats.write({ ...pulse, ...(this.#waitsFor && { waitsFor: this.#waitsFor }) });
     } catch (error) {
       this.#fatal ??= errorReport(error);
       this.#stop();
@@ -218,6 +254,8 @@ class Supervisor {
   }
 
   async #obey(trainer: TrainerProcess): Promise<void> {
+    this.#checkPlace(trainer);
+    this.#goOnIfThereIsRoom(trainer);
     for (const command of await this.#control.next()) {
       if (command.attempt !== this.#attempt) continue;
       const note = this.#carryOut(command, trainer);
@@ -238,7 +276,7 @@ class Supervisor {
       case 'pause':
       case 'resume':
         this.#paused = command.type === 'pause';
-        trainer.send({ type: command.type });
+        if (!this.#waitsFor) trainer.send({ type: command.type });
         this.#pulse(trainer);
         return;
       case 'note':
@@ -249,12 +287,13 @@ class Supervisor {
   }
 
   async #conclude(exit: TrainerExit): Promise<RunExit> {
-    rmSync(this.#run.file('reserve'), { force: true });
     const ending = describeEnding({
       exit,
       finished: this.#finished,
       failed: this.#failed,
       stopAsked: this.#stopAsked,
+      step: this.#step,
+      savedStep: this.#savedStep,
       fatal: this.#fatal,
       outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
     });
@@ -270,20 +309,20 @@ class Supervisor {
       stderr,
       t: Date.now(),
     };
+    if (this.#isGone) removeRemains(this.#run);
+    if (this.#isGone && !existsSync(this.#run.folder)) return record;
     await writeJsonSafely(this.#run.exitJson, record);
     this.#heartbeats.end();
     return record;
   }
 
-  /** The last record is tried even after a failed write: the reserve has made room. */
+  /** Tried even after a failed write: room for it was held back. */
   #writeLast(event: JournalEvent): void {
     try {
-      this.#journal?.append(event);
-      this.#journal?.sync();
+      const lost = this.#journal?.end(event) ?? 0;
+      if (lost > 0) log(`${this.#run.id}: ${lost} records found no room on the disk`);
     } catch (error) {
       this.#fatal ??= errorReport(error);
-    } finally {
-      this.#journal?.close();
     }
   }
 }

@@ -3,8 +3,9 @@
  * the tensors. Anything here may be forged or broken: links are not followed, sizes are limited.
  */
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { openChecked, readFileChecked } from './safeFile.ts';
 
@@ -70,6 +71,15 @@ export async function sizeAndHash(file: string): Promise<{ bytes: number; sha256
     await handle.close();
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Into a folder of checkpoints; shares the blocks where the disk can. */
+export async function copyCheckpoint(folder: string, into: string): Promise<void> {
+  const copy = join(into, basename(folder));
+  await mkdir(copy, { recursive: true });
+  for (const name of [...checkpointFiles, manifestFile]) {
+    await copyFile(join(folder, name), join(copy, name), constants.COPYFILE_FICLONE);
+  }
 }
 
 async function readManifest(folder: string): Promise<Manifest | null> {

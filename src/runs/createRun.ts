@@ -9,6 +9,7 @@ import { parseRecipe } from '../recipe/parse.ts';
 import { resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe, VariantName } from '../recipe/schema.ts';
 import { resolvePaths } from './allowedRoots.ts';
+import { type CheckpointName, copyCheckpoint } from './checkpointFiles.ts';
 import { engineVersion } from './engineFolder.ts';
 import { gitState } from './gitState.ts';
 import { chooseNode, type NodeChoice } from './nodePath.ts';
@@ -38,6 +39,8 @@ export interface CreateRun {
   threads?: number;
   /** Runs of one comparison share a name. */
   group?: string;
+  /** A fork: begins at another run's checkpoint, which is copied. */
+  parent?: { run: RunFolder; checkpoint: CheckpointName };
   /** A terminal that owns the run; without one the run belongs to nobody and goes on. */
   owner?: ProcessIdentity;
   /** Stands in for the engine's trainer: program and arguments. From the machine's environment only. */
@@ -55,6 +58,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
     engineFolder: options.engineFolder,
     modelRoots: options.modelRoots,
   });
+  const { parent } = options;
   const createdAt = nextCreationTime();
   const [node, git] = await Promise.all([options.node ?? chooseNode(), gitState(dirname(recipeFile))]);
   await store.prepare();
@@ -82,10 +86,13 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
       git,
       ...(options.group && { group: options.group }),
       ...(options.owner && { owner: options.owner }),
+      ...(parent && {
+        parent: { run: parent.run.id, step: parent.checkpoint.step, checkpoint: parent.checkpoint.name },
+      }),
     },
     store.folder,
   );
-  await place(run, request);
+  await place(run, request, parent);
   return run;
 }
 
@@ -119,10 +126,15 @@ export async function readRecipe(file: string): Promise<string> {
 }
 
 /** The folder appears under its name only when it is whole. */
-async function place(run: RunFolder, request: unknown): Promise<void> {
+async function place(run: RunFolder, request: unknown, parent: CreateRun['parent']): Promise<void> {
   const temporary = join(dirname(run.folder), `.${run.id}-${randomBytes(3).toString('hex')}`);
   try {
     await mkdir(temporary);
+    if (parent)
+      await copyCheckpoint(
+        join(parent.run.checkpoints, parent.checkpoint.name),
+        join(temporary, basename(run.checkpoints)),
+      );
     await writeJsonSafely(join(temporary, 'run.json'), request);
     await rename(temporary, run.folder);
     await syncFolder(dirname(run.folder));

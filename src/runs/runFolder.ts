@@ -11,6 +11,7 @@ import { readJsonChecked } from './safeFile.ts';
 export const runFormat = 1;
 
 const absolute = z.string().min(1).max(4096);
+const checkpointName = z.string().regex(/^a[1-9]\d{0,6}-step-\d{1,12}$/);
 const shortText = z.string().max(1024);
 
 export const gitStateSchema = z.object({
@@ -48,8 +49,8 @@ export const runRequestSchema = z.object({
   seeds: z.record(z.string(), z.number()),
   threads: z.number().int().min(1).max(1024).optional(),
   git: gitStateSchema.nullable(),
-  /** Set when resumed or forked from another run. */
-  parent: z.object({ run: z.string(), step: z.number().int().nullable() }).optional(),
+  /** Forked from another run, whose checkpoint was copied into this one's folder: it begins there. */
+  parent: z.object({ run: z.string().max(64), step: z.number().int(), checkpoint: checkpointName }).optional(),
   /** Runs of one comparison share it. */
   group: z.string().max(64).optional(),
   /** The terminal that owns the run: when it is gone the run is stopped. */
@@ -75,10 +76,7 @@ export type RunProcess = z.infer<typeof runProcessSchema>;
 export const runResumeSchema = z.object({
   v: z.number().int(),
   attempt: z.number().int().min(2).max(1_000_000),
-  checkpoint: z
-    .string()
-    .regex(/^a\d{1,7}-step-\d{1,12}$/)
-    .nullable(),
+  checkpoint: checkpointName.nullable(),
   t: z.number(),
   /** The terminal that owns this attempt. */
   owner: processIdentitySchema.optional(),

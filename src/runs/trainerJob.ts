@@ -21,6 +21,8 @@ export interface TrainerJob {
   trusted: boolean;
   trainer?: string[];
   threads?: number;
+  /** With `check`: may a run go on from this checkpoint? */
+  resume?: StartCommand['resume'];
   signal?: AbortSignal;
   onEvent?: (event: TrainerEvent) => void;
   limits?: Partial<TrainerLimits>;
@@ -56,6 +58,7 @@ export async function runTrainerJob(job: TrainerJob): Promise<TrainerEvent[]> {
       paths: job.paths,
       outputs: outputsIn(folder),
       threads: job.threads,
+      resume: job.resume,
     });
     const exit = await trainer.exited;
     job.signal?.removeEventListener('abort', stop);

@@ -1,0 +1,142 @@
+/**
+ * Going on with a run that is over: as its next attempt, or as a new run that names it as its parent. Everything that
+ * speaks against it is found before anything is written; a runner then takes it from the queue.
+ */
+import { basename, join } from 'node:path';
+import type { RunState } from '../domain/runState.ts';
+import { flattenSettings, resolveRecipe } from '../recipe/resolve.ts';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { newestAttempt } from './attempts.ts';
+import { type CreateRun, createRun } from './createRun.ts';
+import { loadRun } from './loadRun.ts';
+import { endOrphan } from './orphans.ts';
+import type { ProcessIdentity } from './processIdentity.ts';
+import { findResumePoint, type ResumePoint } from './resumePoint.ts';
+import { type RunFolder, type RunRequest, type RunResume, runFormat } from './runFolder.ts';
+import { RunsError } from './runsError.ts';
+import { writeJsonSafely } from './safeFile.ts';
+import { isSealed } from './seal.ts';
+import { isOver, type StatusOfRun } from './status.ts';
+import type { Store } from './store.ts';
+import { runTrainerJob } from './trainerJob.ts';
+
+export interface ResumeRun {
+  store: Store;
+  run: RunFolder;
+  /** A checkpoint's name or step, or `start`; default: the newest that can be used. */
+  from?: string;
+  /** `key=value` on the run's own settings. */
+  overrides?: string[];
+  /** The terminal that owns the attempt. */
+  owner?: ProcessIdentity;
+  /** The workspace is trusted: the trainer is asked whether the checkpoint fits. */
+  trusted: boolean;
+}
+
+export interface Resumed extends ResumePoint {
+  run: RunFolder;
+  attempt: number;
+}
+
+/** Asks for one more attempt. Throws with what differs when the run would not be the same run. */
+export async function resumeRun(options: ResumeRun): Promise<Resumed> {
+  const { store, run, from, owner } = options;
+  await endOrphan(run);
+  const { request, state, status } = await loadRun(run);
+  refuseUnlessOver(run, status, state);
+  if (!(await isSealed(request, store.folder))) {
+    throw new RunsError('not-sealed', `${run.id} was not made by you in this place: it is shown, and never run`, {
+      file: run.runJson,
+      remedy: 'Go on with it in a new run of yours: holdfast resume --fork.',
+    });
+  }
+  refuseOtherSettings(request, withOverrides(request, options.overrides));
+  const point = await findResumePoint({ run, request, state }, from);
+  await refuseOtherFiles(run, request, point, options.trusted);
+  const resume: RunResume = {
+    v: runFormat,
+    attempt: newestAttempt(status.process, await run.exit()) + 1,
+    checkpoint: point.checkpoint?.name ?? null,
+    t: Date.now(),
+    ...(owner && { owner }),
+  };
+  await writeJsonSafely(run.resumeJson, resume);
+  return { run, attempt: resume.attempt, ...point };
+}
+
+export interface ForkRun extends Omit<ResumeRun, 'trusted'> {
+  /** What this machine brings to a new run. */
+  machine: Pick<CreateRun, 'engineFolder' | 'node' | 'modelRoots' | 'threads' | 'trainer'>;
+  name?: string;
+}
+
+/** A new run that begins at a checkpoint of another and may differ in its settings. The other may still be going on. */
+export async function forkRun(options: ForkRun): Promise<Resumed> {
+  const { store, run, from, owner, machine, name } = options;
+  const { request, state } = await loadRun(run);
+  const point = await findResumePoint({ run, request, state }, from);
+  if (!point.checkpoint) {
+    throw new RunsError('no-checkpoint', `${run.id} has no checkpoint that a new run could begin at`, {
+      file: run.checkpoints,
+      remedy: `Start the recipe again: holdfast run ${request.recipeFile}.`,
+    });
+  }
+  const resolved = { ...withOverrides(request, options.overrides), name: name ?? `${request.name}-fork` };
+  const { recipeFile, recipeText } = request;
+  const parent = { run, checkpoint: point.checkpoint };
+  const variant = 'as-written';
+  const fork = await createRun({ ...machine, recipeFile, recipeText, variant, resolved, store, parent, owner });
+  return { run: fork, attempt: 1, ...point };
+}
+
+function refuseUnlessOver(run: RunFolder, { status, reason }: StatusOfRun, state: RunState): void {
+  if (status === 'finished') {
+    throw new RunsError('run-finished', `${run.id} has finished: there is nothing left to do`, {
+      remedy: `To train on: holdfast resume ${run.id} --fork --set train.max_steps=${2 * state.step}.`,
+    });
+  }
+  if (isOver(status)) return;
+  const remedy = status === 'queued' ? 'Its turn will come: holdfast ls.' : `Stop it first: holdfast stop ${run.id}.`;
+  throw new RunsError('run-not-over', `${run.id} is ${status}${reason ? `: ${reason}` : ''}`, { remedy });
+}
+
+function withOverrides({ recipe, recipeFile, name }: RunRequest, overrides: string[] = []): ResolvedRecipe {
+  if (overrides.length === 0) return recipe;
+  const { variant, ...written } = recipe;
+  const fileName = basename(recipeFile);
+  return { ...resolveRecipe(written, { variant: 'as-written', fileName, overrides, name }), variant };
+}
+
+function refuseOtherSettings(request: RunRequest, wanted: ResolvedRecipe): void {
+  const [before, now] = [flattenSettings(request.recipe), flattenSettings(wanted)];
+  const differences = [...new Set([...Object.keys(before), ...Object.keys(now)])]
+    .filter(key => before[key] !== now[key])
+    .map(key => `${key} was ${before[key] ?? 'not set'}, is ${now[key] ?? 'not set'}`);
+  if (differences.length === 0) return;
+  throw new RunsError('recipe-changed', `The run would not be the same run: ${differences.join('; ')}`, {
+    file: request.recipeFile,
+    remedy: 'Go on in a new run that names this one as its parent: holdfast resume --fork.',
+  });
+}
+
+/** The trainer compares data, weights and numerics with those the checkpoint was written by; nothing is recorded. */
+async function refuseOtherFiles(
+  run: RunFolder,
+  request: RunRequest,
+  { checkpoint }: ResumePoint,
+  trusted: boolean,
+): Promise<void> {
+  if (!checkpoint) return;
+  const { recipe, paths, engine, node, threads } = request;
+  await runTrainerJob({
+    job: 'check',
+    recipe,
+    paths,
+    engineFolder: engine.folder,
+    ...(engine.trainer && { trainer: engine.trainer }),
+    node,
+    threads,
+    trusted,
+    resume: { checkpoint: join(run.checkpoints, checkpoint.name) },
+  });
+}
