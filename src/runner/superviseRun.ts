@@ -48,6 +48,8 @@ class Supervisor {
   readonly #settings: RunnerSettings;
   readonly #attempt: number;
   readonly #resume: RunResume | null;
+  /** The checkpoint it begins at. */
+  readonly #beginning: string | null;
   readonly #startedAt = Date.now();
   readonly #control: ControlReader;
   readonly #killsBefore = outOfMemoryKills();
@@ -76,9 +78,10 @@ class Supervisor {
     this.#request = request;
     this.#resume = resume;
     this.#attempt = resume?.attempt ?? 1;
-    this.#step = stepOf(resume?.checkpoint);
+    this.#beginning = resume?.checkpoint ?? request.parent?.checkpoint ?? null;
+    this.#step = stepOf(this.#beginning);
     this.#savedStep = this.#step;
-    this.#hasRewound = resume === null;
+    this.#hasRewound = resume === null && this.#beginning === null;
     this.#settings = settings;
     this.#control = new ControlReader(run);
     this.#heartbeats = new Heartbeats(run, this.#attempt, systemClock);
@@ -144,8 +147,9 @@ class Supervisor {
     const { recipe, paths, threads } = this.#request;
     const { checkpoints, items, samples, model } = this.#run;
     const outputs = { checkpoints, items, samples, model, cache: sharedCache() };
-    const checkpoint = this.#resume?.checkpoint;
-    const resume = checkpoint ? { checkpoint: join(checkpoints, checkpoint) } : undefined;
+    const name = this.#beginning;
+    const fork = name !== null && name === this.#request.parent?.checkpoint;
+    const resume = name === null ? undefined : { checkpoint: join(checkpoints, name), ...(fork && { fork }) };
     trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads, resume });
     this.#isStarted = true;
     if (this.#stopAsked) void trainer.stop();
@@ -165,7 +169,7 @@ class Supervisor {
   /** Only once the checkpoint is loaded: an attempt that is refused hides nothing of those before. */
   #rewind(): void {
     this.#hasRewound = true;
-    this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#resume?.checkpoint ?? 'start' });
+    this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#beginning ?? 'start' });
   }
 
   /** A journal that cannot be written ends the run: metrics that nobody can read are worth nothing. */
@@ -298,7 +302,8 @@ class Supervisor {
       outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
     });
     const { code, signal, stderr } = exit;
-    this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
+    const lost = this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
+    if (lost > 0) ending.reason += `; ${lost} records found no room on the disk`;
     const record: RunExit = {
       v: runFormat,
       attempt: this.#attempt,
@@ -316,13 +321,13 @@ class Supervisor {
     return record;
   }
 
-  /** Tried even after a failed write: room for it was held back. */
-  #writeLast(event: JournalEvent): void {
+  /** Tried even after a failed write: room for it was held back. How many before it found none. */
+  #writeLast(event: JournalEvent): number {
     try {
-      const lost = this.#journal?.end(event) ?? 0;
-      if (lost > 0) log(`${this.#run.id}: ${lost} records found no room on the disk`);
+      return this.#journal?.end(event) ?? 0;
     } catch (error) {
       this.#fatal ??= errorReport(error);
+      return 0;
     }
   }
 }
@@ -330,6 +335,6 @@ class Supervisor {
 const comesOfTraining: ReadonlySet<TrainerEvent['type']> = new Set(['series', 'checked', 'evaluated', 'step']);
 
 /** "a1-step-40" → 40; 0 from the start. */
-const stepOf = (checkpoint?: string | null): number => Number(checkpoint?.split('-').at(-1) ?? 0);
+const stepOf = (checkpoint: string | null): number => Number(checkpoint?.split('-').at(-1) ?? 0);
 
 const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: false };

@@ -126,7 +126,8 @@ async function refuseOtherFiles(
   { checkpoint }: ResumePoint,
   trusted: boolean,
 ): Promise<void> {
-  if (!checkpoint) return;
+  // A fork's beginning was written by its parent, from which it may differ.
+  if (!checkpoint || checkpoint.name === request.parent?.checkpoint) return;
   const { recipe, paths, engine, node, threads } = request;
   await runTrainerJob({
     job: 'check',
