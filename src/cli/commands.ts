@@ -6,8 +6,9 @@ import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
 import { logs } from './commands/logs.ts';
 import { ls } from './commands/ls.ts';
+import { queue } from './commands/queue.ts';
 import { run } from './commands/run.ts';
 import { show } from './commands/show.ts';
 import { stop } from './commands/stop.ts';
 
-export const commands: Command[] = [run, compare, check, ls, show, logs, stop, evaluate, doctor];
+export const commands: Command[] = [run, compare, check, ls, show, logs, stop, queue, evaluate, doctor];

@@ -7,6 +7,7 @@ import type { JournalRecord } from '../protocol/journal.ts';
 import { sendControl } from '../runs/control.ts';
 import { followJournal } from '../runs/journal.ts';
 import { lockHolder } from '../runs/lock.ts';
+import { readQueue } from '../runs/queue.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { RunsError } from '../runs/runsError.ts';
 import { isOver, type StatusOfRun, statusOf } from '../runs/status.ts';
@@ -68,6 +69,8 @@ export async function watchRun({
 }
 
 async function explainWaiting(store: Store, run: RunFolder, progress: Progress, waitedMs: number): Promise<void> {
+  const { held } = await readQueue(store);
+  if (held) return progress.wait(`held: ${held.reason} (holdfast queue release)`);
   const holder = await lockHolder(store.runnerLock);
   if (holder) return progress.wait((await runningNow(store, run)) ?? 'starting');
   if (waitedMs < takeUpMs) return;

@@ -1,18 +1,17 @@
 /**
- * A store's queue: runs that have a sealed request and no process yet, oldest first, one at a time under the store's
- * lock. Knows nothing of how a run is supervised.
+ * Takes a store's queue in turn, one run at a time under the store's lock, in the order of `queue.json`, and takes none
+ * while the queue is held. Knows nothing of how a run is supervised.
  */
-import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { pendingResume } from '../runs/attempts.ts';
 import { tryLock } from '../runs/lock.ts';
 import { findMarked, killMarked } from '../runs/markedProcesses.ts';
 import { isAlive } from '../runs/processIdentity.ts';
+import { changeQueue, readQueue, type WaitingRun, waitingRuns } from '../runs/queue.ts';
 import { type RunFolder, type RunRequest, type RunResume, runFormat } from '../runs/runFolder.ts';
 import { errorReport } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { isSealed } from '../runs/seal.ts';
-import { isCancelled } from '../runs/status.ts';
+import { isCancelled, statusOf } from '../runs/status.ts';
 import { Store } from '../runs/store.ts';
 import type { RunnerSettings } from './settings.ts';
 import { superviseRun } from './superviseRun.ts';
@@ -26,10 +25,13 @@ export async function workQueue(folder: string, settings: RunnerSettings, leave:
     if (!attempt.held) return;
     try {
       await endOrphans(store, settings);
-      for (;;) {
+      let mayGoOn = await settleTaken(store);
+      while (mayGoOn) {
         const next = leave.aborted ? null : await nextQueued(store, givenUp);
         if (!next) break;
+        await noteTaken(store, next.run.id);
         await take(next, settings, leave, givenUp);
+        mayGoOn = await settleTaken(store, next.run.id);
       }
     } finally {
       attempt.lock.release();
@@ -39,17 +41,34 @@ export async function workQueue(folder: string, settings: RunnerSettings, leave:
   }
 }
 
-interface Queued {
-  run: RunFolder;
-  request: RunRequest;
-  /** Attempt 2 and later. */
-  resume: RunResume | null;
-  /** When it was asked for; the queue's order. */
-  since: number;
+/** Written before the run starts, so that a runner killed with it leaves a queue that knows what it was at. */
+async function noteTaken(store: Store, id: string): Promise<void> {
+  // The run is worth more than the note: on a full disk it still says itself why it cannot start.
+  await changeQueue(store, queue => ({ ...queue, taken: id })).catch(error => log(errorReport(error).message));
+}
+
+/** How did the run end that was taken last, here or by a runner that was killed? False: the queue is to be held. */
+async function settleTaken(store: Store, id?: string): Promise<boolean> {
+  const { taken, onError } = await readQueue(store);
+  const run = id ?? taken;
+  if (run === null) return true;
+  const { status, reason } = await statusOf(store.run(run));
+  const hasFailed = status === 'failed' || status === 'lost';
+  try {
+    const { held } = await changeQueue(store, queue => {
+      const failed = hasFailed && queue.onError === 'hold' && { run, reason: reason || status };
+      return { ...queue, taken: null, held: queue.held ?? (failed || null) };
+    });
+    if (held) log(`holds the queue: ${held.reason}`);
+    return held === null;
+  } catch (error) {
+    log(errorReport(error).message);
+    return !hasFailed || onError === 'continue';
+  }
 }
 
 async function take(
-  { run, request, resume }: Queued,
+  { run, request, resume }: WaitingRun,
   settings: RunnerSettings,
   leave: AbortSignal,
   givenUp: Set<string>,
@@ -81,29 +100,14 @@ async function endUnstarted(run: RunFolder, resume: RunResume | null, reason: st
   await writeJsonSafely(run.exitJson, { ...ending, ...(error ? { error: errorReport(error) } : {}), t: Date.now() });
 }
 
-async function nextQueued(store: Store, givenUp: Set<string>): Promise<Queued | null> {
-  const queued: Queued[] = [];
-  for (const id of await store.runIds()) {
-    const run = store.run(id);
-    const asked = givenUp.has(id) ? null : await askedFor(run);
-    if (!asked) continue;
-    const request = await run.request().catch(() => null);
-    if (request && request.id === id && request.v <= runFormat && (await isSealed(request, store.folder))) {
-      queued.push({ run, request, ...asked, since: asked.resume?.t ?? request.createdAt });
-    }
+async function nextQueued(store: Store, givenUp: Set<string>): Promise<WaitingRun | null> {
+  const queue = await readQueue(store);
+  if (queue.held) return null;
+  for (const waiting of await waitingRuns(store, queue)) {
+    const { run, request } = waiting;
+    if (!givenUp.has(run.id) && (await isSealed(request, store.folder))) return waiting;
   }
-  queued.sort((a, b) => a.since - b.since || (a.run.id < b.run.id ? -1 : 1));
-  return queued[0] ?? null;
-}
-
-/** Is its first attempt, or one more, still to come? */
-async function askedFor(run: RunFolder): Promise<{ resume: RunResume | null } | null> {
-  const hasBegun = existsSync(run.processJson) || existsSync(run.exitJson);
-  if (!hasBegun) return { resume: null };
-  if (!existsSync(run.resumeJson)) return null;
-  const known = await Promise.all([run.process(), run.exit()]).catch(() => null);
-  const resume = known && (await pendingResume(run, ...known));
-  return resume ? { resume } : null;
+  return null;
 }
 
 /**
