@@ -3,6 +3,7 @@
  * kind of misbehaviour. A program of its own; bundled by fakeTrainerProgram.ts.
  * usage: node fakeTrainer.cjs ['{"steps": 20, "rate": 50}'], or the same JSON in FAKE_TRAINER. Arguments win.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineSplitter } from '../../src/protocol/lineSplitter.ts';
@@ -15,6 +16,7 @@ import {
   type TrainerEvent,
 } from '../../src/protocol/trainer.ts';
 import { decodeTrainerCommand, travelling } from '../../src/protocol/trainerLines.ts';
+import { checkpointFiles, checkpointFormat, type Manifest, manifestFile } from '../../src/runs/checkpointFiles.ts';
 import type { FakeTrainerOptions } from './fakeTrainerOptions.ts';
 
 const given: FakeTrainerOptions = {
@@ -253,8 +255,20 @@ function check(start: StartCommand): void {
 function checkpoint(start: StartCommand, step: number): void {
   checkpointAsked = false;
   const folder = `a${start.attempt}-step-${step}`;
-  mkdirSync(join(start.outputs.checkpoints, folder), { recursive: true });
+  writeCheckpoint(join(start.outputs.checkpoints, folder), step);
   say({ type: 'checkpointed', step, folder, bytes: 1000 });
+}
+
+/** Nothing in it is worth anything, but it verifies. */
+function writeCheckpoint(folder: string, step: number): void {
+  mkdirSync(folder, { recursive: true });
+  const files: Manifest['files'] = {};
+  for (const name of checkpointFiles) {
+    const text = JSON.stringify({ step });
+    files[name] = { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+    writeFileSync(join(folder, name), text);
+  }
+  writeFileSync(join(folder, manifestFile), JSON.stringify({ format: checkpointFormat, files }));
 }
 
 function kindOf(start: StartCommand, name: string): SetScore['kind'] {
