@@ -4,7 +4,7 @@
  */
 import { dirname } from 'node:path';
 import { tryLock } from '../runs/lock.ts';
-import { findMarked, killMarked } from '../runs/markedProcesses.ts';
+import { endOrphan } from '../runs/orphans.ts';
 import { isAlive } from '../runs/processIdentity.ts';
 import { changeQueue, readQueue, type WaitingRun, waitingRuns } from '../runs/queue.ts';
 import { type RunFolder, type RunRequest, type RunResume, runFormat } from '../runs/runFolder.ts';
@@ -24,7 +24,11 @@ export async function workQueue(folder: string, settings: RunnerSettings, leave:
     const attempt = await tryLock(store.runnerLock);
     if (!attempt.held) return;
     try {
-      await endOrphans(store, settings);
+      // Never two trainers at once, whoever left one behind.
+      for (const id of await store.runIds()) {
+        if (await endOrphan(store.run(id), settings.limits.graceMs))
+          log(`waited for the trainer that ${id} left behind`);
+      }
       let mayGoOn = await settleTaken(store);
       while (mayGoOn) {
         const next = leave.aborted ? null : await nextQueued(store, givenUp);
@@ -109,30 +113,6 @@ async function nextQueued(store: Store, givenUp: Set<string>): Promise<WaitingRu
   }
   return null;
 }
-
-/**
- * Trainers whose runner was killed. The end of their input tells them to save and leave; what has not left after the
- * grace time is ended, so that never two train at once.
- */
-async function endOrphans(store: Store, settings: RunnerSettings): Promise<void> {
-  for (const id of await store.runIds()) {
-    const run = store.run(id);
-    const [process, exit] = await Promise.all([run.process(), run.exit()]).catch(() => [null, null]);
-    if (!process?.trainer || (exit && exit.attempt >= process.attempt)) continue;
-    if ((await isAlive(process.runner.identity)) !== 'gone') continue;
-    const { identity, marker } = process.trainer;
-    if ((await isAlive(identity)) !== 'alive') continue;
-    // The marker is in its environment: a forged process.json cannot name somebody else's process.
-    const carriers = await findMarked(marker);
-    if (!carriers.some(({ pid }) => pid === identity.pid)) continue;
-    log(`waits for the trainer that ${id} left behind`);
-    const until = Date.now() + (settings.limits.graceMs ?? 10_000) * 3;
-    while ((await isAlive(identity)) === 'alive' && Date.now() < until) await pause(100);
-    if ((await isAlive(identity)) === 'alive') await killMarked(marker, null);
-  }
-}
-
-const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 
 export function log(what: string): void {
   process.stderr.write(`${new Date().toISOString()} runner ${process.pid}: ${what}\n`);
