@@ -136,7 +136,8 @@ function requireWaiting(id: string, waiting: readonly string[]): void {
   throw new RunsError('not-queued', `${id} does not wait in the queue`, { remedy });
 }
 
-const patienceMs = 20_000;
+/** Longer than a lock that its holder was killed with can stay in the way. */
+const patienceMs = 40_000;
 
 async function lockQueue(store: Store): Promise<Lock> {
   const signal = AbortSignal.timeout(patienceMs);
