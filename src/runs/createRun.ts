@@ -14,6 +14,7 @@ import { engineVersion } from './engineFolder.ts';
 import { gitState } from './gitState.ts';
 import { chooseNode, type NodeChoice } from './nodePath.ts';
 import type { ProcessIdentity } from './processIdentity.ts';
+import { redact } from './redact.ts';
 import { type RunFolder, runFormat } from './runFolder.ts';
 import { newRunId, nextCreationTime } from './runId.ts';
 import { fromSystem, RunsError } from './runsError.ts';
@@ -80,7 +81,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
         ...(options.trainer && { trainer: options.trainer }),
       },
       node,
-      argv: process.argv.slice(1),
+      argv: process.argv.slice(1).map(word => redact(word)),
       seeds: { train: recipe.train.seed },
       ...(options.threads && { threads: options.threads }),
       git,

@@ -1,9 +1,12 @@
 /**
  * Commit and uncommitted changes of the project at launch. Quick, without a shell, and never the reason that a launch
- * fails: what cannot be had is left out. Files that look like secrets and big changes are named, not kept.
+ * fails: what cannot be had is left out. Files that look like secrets and big changes are named, not kept; tokens in others
+ * are taken out.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { childEnvironment } from './childEnvironment.ts';
+import { redact } from './redact.ts';
 import type { GitState } from './runFolder.ts';
 
 const run = promisify(execFile);
@@ -20,7 +23,7 @@ export async function gitState(folder: string): Promise<GitState | null> {
     const { stdout } = await run('git', ['-C', folder, '--no-optional-locks', ...safe, ...args], {
       timeout: Math.max(1, end - Date.now()),
       maxBuffer: 8 * largestDiff,
-      env: { ...process.env, GIT_TERMINAL_PROMPT: '0' },
+      env: { ...childEnvironment(), GIT_TERMINAL_PROMPT: '0' },
       windowsHide: true,
     });
     return stdout;
@@ -46,7 +49,7 @@ async function changes(attempt: Attempt): Promise<Pick<GitState, 'dirty' | 'diff
   const kept = files.filter(({ name, binary }) => !binary && !secretName.test(name)).map(({ name }) => name);
   const leftOut = files.map(({ name }) => name).filter(name => !kept.includes(name));
   const diff = kept.length > 0 ? await diffOf(attempt, kept) : '';
-  if (diff !== null && diff.length <= largestDiff) return { dirty: files.length > 0, diff, leftOut };
+  if (diff !== null && diff.length <= largestDiff) return { dirty: files.length > 0, diff: redact(diff), leftOut };
   return { dirty: true, diff: '', leftOut: [...leftOut, ...kept] };
 }
 

@@ -1,10 +1,11 @@
 /**
  * The one gate through which programs are started: it refuses in a workspace that is not trusted, takes argument
- * arrays and no shell. Whoever starts a runner only watches it from then on.
+ * arrays and no shell, and hands on no tokens of the environment. Whoever starts a runner only watches it from then on.
  */
 import { closeSync, constants, existsSync, openSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
+import { childEnvironment } from './childEnvironment.ts';
 import { checkEngine } from './engineFolder.ts';
 import type { NodeChoice } from './nodePath.ts';
 import { fromSystem, RunsError } from './runsError.ts';
@@ -56,7 +57,8 @@ export function startProgram<O extends Options>(node: NodeChoice, args: string[]
     const remedy = 'Trust the workspace first (command "Workspaces: Manage Workspace Trust").';
     throw new RunsError('not-trusted', 'Nothing is started in a workspace that is not trusted', { remedy });
   }
-  return execa(node.path, args, { ...options, env: { ...options.env, ...node.env } });
+  const env = { ...childEnvironment(), ...options.env, ...node.env };
+  return execa(node.path, args, { ...options, extendEnv: false, env });
 }
 
 export function spawnFailed(program: string, detail: string): RunsError {

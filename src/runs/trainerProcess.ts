@@ -14,6 +14,7 @@ import { killMarked, markerName } from './markedProcesses.ts';
 import type { NodeChoice } from './nodePath.ts';
 import { PrintLog } from './printLog.ts';
 import { identityOf, type ProcessIdentity, signalProcess } from './processIdentity.ts';
+import { redact } from './redact.ts';
 
 export interface StartTrainer {
   node: NodeChoice;
@@ -212,7 +213,7 @@ export class TrainerProcess {
     this.#spokeAt = this.#clock.awake();
     this.#silence.heard();
     if (this.#isProgress(event)) this.#standstill.heard();
-    this.#onEvent(event);
+    this.#onEvent(event.type === 'failed' ? { ...event, message: redact(event.message) } : event);
   }
 
   /**
@@ -253,7 +254,7 @@ export class TrainerProcess {
   }
 
   #keep(line: string): void {
-    this.#stderr.push(line.slice(0, 2000));
+    this.#stderr.push(redact(line).slice(0, 2000));
     if (this.#stderr.length > lastLines) this.#stderr.shift();
   }
 

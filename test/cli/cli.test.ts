@@ -25,7 +25,7 @@ function start(
 ) {
   const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
     cwd: project.folder,
-    env: { ...process.env, FAKE_TRAINER: JSON.stringify(trainer), ...env },
+    env: { ...process.env, HOLDFAST_FAKE_TRAINER: JSON.stringify(trainer), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   process.once('exit', () => child.kill('SIGKILL'));

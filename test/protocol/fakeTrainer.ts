@@ -1,7 +1,7 @@
 /**
  * A trainer that trains nothing and speaks the real protocol: waves for metrics, evaluations with verdicts, and every
  * kind of misbehaviour. A program of its own; bundled by fakeTrainerProgram.ts.
- * usage: node fakeTrainer.cjs ['{"steps": 20, "rate": 50}'], or the same JSON in FAKE_TRAINER. Arguments win.
+ * usage: node fakeTrainer.cjs ['{"steps": 20, "rate": 50}'], or the same JSON in HOLDFAST_FAKE_TRAINER. Arguments win.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { checkpointFiles, checkpointFormat, type Manifest, manifestFile } from '
 import type { FakeTrainerOptions } from './fakeTrainerOptions.ts';
 
 const given: FakeTrainerOptions = {
-  ...(JSON.parse(process.env.FAKE_TRAINER ?? '{}') as FakeTrainerOptions),
+  ...(JSON.parse(process.env.HOLDFAST_FAKE_TRAINER ?? '{}') as FakeTrainerOptions),
   ...(JSON.parse(process.argv[2] ?? '{}') as FakeTrainerOptions),
 };
 

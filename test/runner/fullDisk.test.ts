@@ -26,7 +26,7 @@ async function onSmallDisk(script: string, trainer: object): Promise<string> {
     ...process.env,
     CLI: join(testEngine(), 'cli.cjs'),
     NODE: process.execPath,
-    FAKE_TRAINER: JSON.stringify(trainer),
+    HOLDFAST_FAKE_TRAINER: JSON.stringify(trainer),
   };
   const { stdout } = await promisify(execFile)('unshare', [...words, 'sh', disk, project.folder], {
     env,
