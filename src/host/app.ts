@@ -6,9 +6,11 @@ import { InlineMetrics } from './recipe/inlineMetrics.ts';
 import { registerLanguageFeatures } from './recipe/languageFeatures.ts';
 import { RecipeDocuments } from './recipe/recipeDocuments.ts';
 import { LiveRuns } from './runs/liveRuns.ts';
+import { watchNotes } from './runs/notes.ts';
 import { notifyEnd } from './runs/notifications.ts';
 import { registerPastRecipes } from './runs/pastRecipe.ts';
 import { PastRuns } from './runs/pastRuns.ts';
+import { registerRowColours } from './runs/runRows.ts';
 import { RunService } from './runs/runService.ts';
 import { RunsModel } from './runs/runsModel.ts';
 import { RunsTree } from './runs/runsTree.ts';
@@ -55,6 +57,8 @@ export class App implements vscode.Disposable {
       language,
       registerStatusBar(this.model, live),
       registerPastRecipes(this.model),
+      registerRowColours(),
+      watchNotes(this.model),
       past.onDidChange(() => language.lenses.refresh()),
       live.onDidEnd(run => void notifyEnd(run, this.model)),
     ];

@@ -26,6 +26,7 @@ export function registerCommands(
 }
 
 const runs = () => import('./runCommands.ts');
+const manage = () => import('./manageCommands.ts');
 
 function handlers(context: vscode.ExtensionContext): Handlers {
   return {
@@ -49,7 +50,7 @@ function handlers(context: vscode.ExtensionContext): Handlers {
       const { start } = await runs();
       return (app, recipe) => start(app, 'narrow', recipe);
     },
-    startAgain: async () => (await runs()).startAgain,
+    rerun: async () => (await runs()).rerun,
     compare: async () => (await runs()).compare,
     check: async () => (await runs()).check,
     stop: async () => (await runs()).stop,
@@ -61,6 +62,29 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     exportReport: async () => (await runs()).exportReport,
     refreshRuns: async () => app => app.model.refresh(),
     showMoreRuns: async () => (app, group) => app.tree.showMore(String(group)),
+    renameRun: async () => (await manage()).renameRun,
+    tagRuns: async () => (await manage()).tagRuns,
+    starRuns: async () => (await manage()).setStar(true),
+    unstarRuns: async () => (await manage()).setStar(false),
+    colourRuns: async () => (await manage()).colourRuns,
+    openNotes: async () => (await manage()).openNotes,
+    hideRuns: async () => (await manage()).setHidden(true),
+    unhideRuns: async () => (await manage()).setHidden(false),
+    deleteRuns: async () => (await manage()).deleteRuns,
+    restoreRuns: async () => (await manage()).restoreRuns,
+    emptyTrash: async () => (await manage()).emptyTrash,
+    cleanRuns: async () => (await manage()).cleanUp,
+    importRuns: async () => (await manage()).importRuns,
+    searchRuns: async () => (await manage()).searchRuns,
+    clearSearch: async () => app => {
+      app.tree.query = '';
+    },
+    showHiddenRuns: async () => app => {
+      app.tree.showsHidden = true;
+    },
+    concealHiddenRuns: async () => app => {
+      app.tree.showsHidden = false;
+    },
     newRecipe: async () => {
       const { newRecipe } = await import('./newRecipe.ts');
       return () => newRecipe();

@@ -9,7 +9,7 @@ const commands = {
   openLog: 'holdfast.openLog',
   compareWith: 'holdfast.compareSelected',
   openRun: 'holdfast.showRun',
-  start: 'holdfast.startAgain',
+  start: 'holdfast.rerun',
   exportReport: 'holdfast.exportReport',
 } as const satisfies Record<PageCommand['command'], string>;
 

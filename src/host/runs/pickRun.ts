@@ -12,10 +12,12 @@ export async function pickRun(runs: readonly RunEntry[], title: string): Promise
   return (await vscode.window.showQuickPick(runs.map(itemOf), { title, matchOnDescription: true }))?.entry;
 }
 
-export async function pickRuns(model: RunsModel, title: string): Promise<RunEntry[]> {
+/** `picked` are chosen already. */
+export async function pickRuns(model: RunsModel, title: string, picked: readonly string[] = []): Promise<RunEntry[]> {
   if (model.runs.length === 0) return [nothing()].filter(entry => entry !== undefined);
   const options = { title, canPickMany: true, matchOnDescription: true } as const;
-  return (await vscode.window.showQuickPick(model.runs.map(itemOf), options))?.map(({ entry }) => entry) ?? [];
+  const items = model.runs.map(run => ({ ...itemOf(run), picked: picked.includes(run.id) }));
+  return (await vscode.window.showQuickPick(items, options))?.map(({ entry }) => entry) ?? [];
 }
 
 function itemOf(entry: RunEntry): RunItem {

@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import type { TrainerEvent } from '../../protocol/trainer.ts';
 import type { VariantName } from '../../recipe/schema.ts';
 import type { NodeChoice } from '../../runs/nodePath.ts';
+import type { Rerun } from '../../runs/rerun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { findStore, type Store } from '../../runs/store.ts';
@@ -58,6 +59,15 @@ export class RunService {
     const machine = await this.#machine(recipe);
     const run = await createRun({ ...machine, variant });
     return this.#launch(machine, [run]);
+  }
+
+  /** What a past run was made of, or is made of now; its id. */
+  async startAgain(again: Rerun): Promise<string> {
+    const { createRun } = await import('../../runs/createRun.ts');
+    const machine = await this.#machine({ file: again.recipeFile, text: again.recipeText });
+    const run = await createRun({ ...machine, ...again });
+    await this.#launch(machine, [run]);
+    return run.id;
   }
 
   /** Plain, the three methods, plain at a third of the rate, and the recipe as written: one queue, one group. */
@@ -142,7 +152,8 @@ export class RunService {
 
 const isTrusted = (): boolean => vscode.workspace.isTrusted;
 
-function requireTrust(): void {
+/** Asked before anything is started or written. */
+export function requireTrust(): void {
   if (isTrusted()) return;
   throw new RunsError('not-trusted', vscode.l10n.t('Nothing is started in a folder that is not trusted.'), {
     remedy: vscode.l10n.t('Trust the folder first.'),

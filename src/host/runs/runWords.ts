@@ -115,3 +115,11 @@ function whenWords(at: number): string {
 }
 
 export const signed = (value: number): string => formatSigned(value);
+
+/** "84 MB", "1.2 GB". */
+export function sizeWords(bytes: number): string {
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.max(1, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const value = bytes / 1000 ** power;
+  return `${value.toFixed(value < 10 && power > 1 ? 1 : 0)} ${units[power - 1]}`;
+}

@@ -16,13 +16,13 @@ import { FollowedRun } from './followedRun.ts';
 export interface RunEntry extends RunSummary {
   /** The user's choice, else by when it was made: runs of one comparison look different. */
   colour: number;
+  chosenColour: number | null;
   store: Store;
   folder: RunFolder;
 }
 
+/** Runs that came, went, or are something else now. */
 export interface RunsChange {
-  /** Runs came or went, or changed between live and over. */
-  isStructural: boolean;
   ids: ReadonlySet<string>;
 }
 
@@ -36,6 +36,8 @@ interface KnownStore {
   index: RunIndex;
   /** When the list of runs last changed. */
   changedAt: number;
+  /** What the index last told, in its order: the same object as long as nothing is new. */
+  told: RunSummary[];
 }
 
 const pollMs = 1000;
@@ -49,6 +51,7 @@ export class RunsModel implements vscode.Disposable {
   readonly #stores = new Map<string, KnownStore>();
   readonly #followed = new Map<string, { run: FollowedRun; holders: number }>();
   #runs = new Map<string, RunEntry>();
+  #list: readonly RunEntry[] = [];
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isDisposed = false;
@@ -67,8 +70,13 @@ export class RunsModel implements vscode.Disposable {
   }
 
   /** Newest first. */
-  get runs(): RunEntry[] {
-    return [...this.#runs.values()];
+  get runs(): readonly RunEntry[] {
+    return this.#list;
+  }
+
+  /** Of the workspace's folders first. */
+  get stores(): Store[] {
+    return [...this.#stores.values()].map(({ store }) => store);
   }
 
   get(id: string): RunEntry | undefined {
@@ -106,7 +114,8 @@ export class RunsModel implements vscode.Disposable {
     const run = this.#runs.get(id);
     if (!run) return;
     this.#runs.set(id, { ...run, ...news });
-    this.#changed.fire({ isStructural: false, ids: new Set([id]) });
+    this.#list = [...this.#runs.values()];
+    this.#changed.fire({ ids: new Set([id]) });
   }
 
   /** Resolves once the list is that of the folders. */
@@ -140,19 +149,26 @@ export class RunsModel implements vscode.Disposable {
 
   async #look(isForced: boolean): Promise<void> {
     try {
-      for (const store of storesOfWorkspace()) await this.#know(store);
+      const isGone = await this.#knowStores(storesOfWorkspace());
       const stale: KnownStore[] = [];
       for (const known of this.#stores.values()) if (isForced || (await this.#hasNews(known))) stale.push(known);
-      if (stale.length > 0) await this.#readAgain(stale);
+      if (stale.length > 0 || isGone) await this.#readAgain(stale);
     } catch (error) {
       this.#log.error('The runs could not be listed', error instanceof Error ? error : String(error));
     }
   }
 
-  async #know(store: Store): Promise<void> {
-    if (this.#stores.has(store.folder)) return;
-    const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
-    this.#stores.set(store.folder, { store, index, changedAt: -1 });
+  /** Stores of folders and recipes that were closed are forgotten: true when there were any. */
+  async #knowStores(stores: readonly Store[]): Promise<boolean> {
+    const folders = new Set(stores.map(({ folder }) => folder));
+    const gone = [...this.#stores.keys()].filter(folder => !folders.has(folder));
+    for (const folder of gone) this.#stores.delete(folder);
+    for (const store of stores) {
+      if (this.#stores.has(store.folder)) continue;
+      const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
+      this.#stores.set(store.folder, { store, index, changedAt: -1, told: [] });
+    }
+    return gone.length > 0;
   }
 
   /** A run came or went, or one that was live is something else now. */
@@ -172,19 +188,17 @@ export class RunsModel implements vscode.Disposable {
 
   async #readAgain(stale: KnownStore[]): Promise<void> {
     const before = this.#runs;
-    const folders = new Set(stale.map(({ store }) => store.folder));
-    const kept = this.runs.filter(({ store }) => !folders.has(store.folder));
-    for (const { store, index } of stale) {
-      const summaries = await index.refresh();
-      kept.push(
-        ...summaries.map((summary, index) => {
-          const colour = summary.colour ?? summaries.length - 1 - index;
-          return { ...summary, colour, store, folder: store.run(summary.id) };
-        }),
-      );
+    const unchanged = new Set<string>();
+    for (const known of stale) {
+      const summaries = await known.index.refresh();
+      const told = new Set(known.told);
+      for (const summary of summaries) if (told.has(summary)) unchanged.add(summary.id);
+      known.told = summaries;
     }
-    kept.sort((a, b) => b.createdAt - a.createdAt);
-    this.#runs = new Map(kept.map(run => [run.id, run]));
+    const entries = [...this.#stores.values()].flatMap(known => entriesOf(known, before, unchanged));
+    entries.sort((a, b) => b.createdAt - a.createdAt);
+    this.#runs = new Map(entries.map(run => [run.id, run]));
+    this.#list = entries;
     const change = changeBetween(before, this.#runs);
     if (change) this.#changed.fire(change);
   }
@@ -207,21 +221,33 @@ function storesOfWorkspace(): Store[] {
   ];
 }
 
-function changeBetween(before: Map<string, RunEntry>, after: Map<string, RunEntry>): RunsChange | undefined {
-  const ids = new Set<string>();
-  let isStructural = false;
-  for (const id of new Set([...before.keys(), ...after.keys()])) {
-    const [old, now] = [before.get(id), after.get(id)];
-    if (old && now && sameRow(old, now)) continue;
-    ids.add(id);
-    isStructural ||= !old || !now || groupOf(old) !== groupOf(now);
-  }
-  return ids.size > 0 ? { isStructural, ids } : undefined;
+/** The very entry of before where nothing is new: ten thousand rows are not compared one by one. */
+function entriesOf(
+  { store, told }: KnownStore,
+  before: ReadonlyMap<string, RunEntry>,
+  unchanged: ReadonlySet<string>,
+): RunEntry[] {
+  return told.map((summary, index) => {
+    const known = before.get(summary.id);
+    const colour = summary.colour ?? told.length - 1 - index;
+    if (known && known.store.folder === store.folder && unchanged.has(summary.id)) {
+      if (known.colour !== colour) known.colour = colour;
+      return known;
+    }
+    const entry = { ...summary, colour, chosenColour: summary.colour, store, folder: store.run(summary.id) };
+    return known && sameRow(known, entry) ? known : entry;
+  });
 }
 
-const groupOf = (run: RunEntry): string => (run.status === 'queued' ? 'queued' : isLive(run) ? 'running' : 'past');
+function changeBetween(before: Map<string, RunEntry>, after: Map<string, RunEntry>): RunsChange | undefined {
+  const ids = new Set<string>();
+  for (const [id, run] of before) if (after.get(id) !== run) ids.add(id);
+  for (const id of after.keys()) if (!before.has(id)) ids.add(id);
+  return ids.size > 0 ? { ids } : undefined;
+}
 
+/** Colours that nobody chose are no news: they follow from the order. */
 function sameRow(a: RunEntry, b: RunEntry): boolean {
-  const row = ({ store, folder, ...summary }: RunEntry) => JSON.stringify(summary);
-  return row(a) === row(b);
+  const row = ({ store, folder, colour, ...summary }: RunEntry) => JSON.stringify(summary);
+  return a.store.folder === b.store.folder && row(a) === row(b);
 }

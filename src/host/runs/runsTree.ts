@@ -1,22 +1,21 @@
 /**
- * The view Runs: what is running, what waits, and what is past by recipe, with checkpoints below. Rows keep their ids,
- * and only rows that changed are asked for again.
+ * The view Runs: rows for groups, runs and their checkpoints. Rows keep their ids, only what changed is asked for again,
+ * and no row has more than two hundred below it at once. Filters by words and hides what the user has hidden.
  */
 import * as vscode from 'vscode';
-import { plain } from '../markdown.ts';
-import { isLive, type RunEntry, type RunsChange, type RunsModel } from './runsModel.ts';
-import { runDescription, runIcon, runLabel, signed, statusWords, verdictWords } from './runWords.ts';
-
-type Checkpoint = RunEntry['checkpoints'][number];
+import { searchRuns } from '../../runs/runSearch.ts';
+import { mostRows, type RunGroup, RunGroups } from './runGroups.ts';
+import { checkpointItem, groupItem, moreItem, runItem } from './runRows.ts';
+import type { RunEntry, RunsChange, RunsModel } from './runsModel.ts';
 
 export type RunsNode =
-  | { kind: 'group'; id: string; label: string; recipeFile?: string }
+  | { kind: 'group'; id: string }
   | { kind: 'run'; id: string }
-  | { kind: 'checkpoint'; id: string; run: string; checkpoint: Checkpoint }
+  | { kind: 'checkpoint'; id: string; run: string; checkpoint: RunEntry['checkpoints'][number] }
   | { kind: 'more'; id: string; group: string };
 
-const page = 100;
-const { t } = vscode.l10n;
+/** More changed rows than these are drawn anew at once. */
+const mostSingleRows = 50;
 
 export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
   readonly #model: RunsModel;
@@ -24,18 +23,46 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   readonly #listener: vscode.Disposable;
   readonly #nodes = new Map<string, RunsNode>();
   readonly #shownOf = new Map<string, number>();
+  #groups = new RunGroups([]);
+  #query = '';
+  #showsHidden = false;
   readonly onDidChangeTreeData = this.#changed.event;
 
   constructor(model: RunsModel) {
     this.#model = model;
+    this.#arrange();
     this.#listener = model.onDidChange(change => this.#refresh(change));
   }
 
+  /** Only runs that match are listed; an empty text lists all. */
+  get query(): string {
+    return this.#query;
+  }
+  set query(text: string) {
+    this.#query = text.trim();
+    this.#arrange();
+    this.#changed.fire(undefined);
+  }
+
+  get showsHidden(): boolean {
+    return this.#showsHidden;
+  }
+  set showsHidden(shows: boolean) {
+    this.#showsHidden = shows;
+    this.#arrange();
+    this.#changed.fire(undefined);
+  }
+
+  /** How many runs are listed. */
+  get count(): number {
+    return this.#groups.count;
+  }
+
   getChildren(node?: RunsNode): RunsNode[] {
-    if (!node) return this.#groups();
+    if (!node) return this.#groupNodes(this.#groups.roots, 'root');
     switch (node.kind) {
       case 'group':
-        return this.#runsOf(node.id);
+        return this.#below(node.id);
       case 'run':
         return this.#checkpointsOf(node.id);
       case 'checkpoint':
@@ -47,24 +74,35 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   getParent(node: RunsNode): RunsNode | undefined {
-    if (node.kind === 'run') {
-      const run = this.#model.get(node.id);
-      return run && this.#nodes.get(groupOf(run).id);
+    const parent = (group: RunGroup | undefined) => group && this.#keep({ kind: 'group', id: group.id });
+    switch (node.kind) {
+      case 'group':
+        return parent(this.#groups.group(node.id)?.parent);
+      case 'run':
+        return parent(this.#groups.groupOf(node.id));
+      case 'checkpoint':
+        return this.#nodes.get(node.run);
+      case 'more':
+        return this.#nodes.get(node.group);
+      default:
+        return node satisfies never;
     }
-    if (node.kind === 'checkpoint') return this.#nodes.get(node.run);
-    return node.kind === 'more' ? this.#nodes.get(node.group) : undefined;
   }
 
   getTreeItem(node: RunsNode): vscode.TreeItem {
     switch (node.kind) {
-      case 'group':
-        return this.#groupItem(node);
-      case 'run':
-        return this.#runItem(node);
+      case 'group': {
+        const group = this.#groups.group(node.id);
+        return group ? groupItem(group, this.#isOpen(group)) : new vscode.TreeItem(node.id);
+      }
+      case 'run': {
+        const run = this.#model.get(node.id);
+        return run ? runItem(run) : new vscode.TreeItem(node.id);
+      }
       case 'checkpoint':
-        return checkpointItem(node);
+        return checkpointItem(node.id, node.checkpoint);
       case 'more':
-        return moreItem(node);
+        return moreItem(node.id, node.group, this.#hiddenBelow(node.group));
       default:
         return node satisfies never;
     }
@@ -75,7 +113,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   showMore(group: string): void {
-    this.#shownOf.set(group, (this.#shownOf.get(group) ?? page) + page);
+    this.#shownOf.set(group, this.#shown(group) + mostRows);
     this.#changed.fire(this.#nodes.get(group));
   }
 
@@ -90,34 +128,75 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     this.#changed.dispose();
   }
 
-  #refresh({ isStructural, ids }: RunsChange): void {
-    if (isStructural) this.#changed.fire(undefined);
-    else for (const id of ids) this.refreshRun(id);
+  #arrange(): void {
+    const matches = searchRuns(this.#query);
+    this.#groups = new RunGroups(this.#model.runs.filter(run => (this.#showsHidden || !run.hidden) && matches(run)));
   }
 
-  #groups(): RunsNode[] {
-    const groups = new Map<string, RunsNode>();
-    for (const run of this.#model.runs) {
-      const group = groupOf(run);
-      if (!groups.has(group.id)) groups.set(group.id, this.#keep(group));
+  /** Rows that changed in place are drawn again, groups that won or lost some are asked again. */
+  #refresh({ ids }: RunsChange): void {
+    const before = this.#groups;
+    this.#arrange();
+    const nodes = sameGroups(before, this.#groups) ? this.#touched(ids, before) : [undefined];
+    for (const node of nodes.length > mostSingleRows ? [undefined] : nodes) this.#changed.fire(node);
+  }
+
+  #touched(ids: ReadonlySet<string>, before: RunGroups): RunsNode[] {
+    const touched = new Set<string>();
+    for (const id of ids) {
+      if (before.placeOf(id) === this.#groups.placeOf(id)) touched.add(id);
+      // A group's parent counts its runs.
+      else
+        for (const group of [before.groupOf(id), this.#groups.groupOf(id)])
+          if (group) touched.add((group.parent ?? group).id);
     }
-    const rank = ({ id }: RunsNode) => (id === 'running' ? 0 : id === 'queued' ? 1 : 2);
-    return [...groups.values()].sort((a, b) => rank(a) - rank(b));
+    return [...touched].map(id => this.#nodes.get(id)).filter(node => node !== undefined);
   }
 
-  #runsOf(group: string): RunsNode[] {
-    const runs = this.#model.runs.filter(run => groupOf(run).id === group);
-    // A queue is read from its head.
-    if (group === 'queued') runs.reverse();
-    const shown = this.#shownOf.get(group) ?? page;
-    const nodes = runs.slice(0, shown).map(({ id }) => this.#keep({ kind: 'run', id }));
-    if (runs.length > shown) nodes.push(this.#keep({ kind: 'more', id: `${group}/more`, group }));
+  #below(id: string): RunsNode[] {
+    const group = this.#groups.group(id);
+    if (!group) return [];
+    if (group.months.length > 0) return this.#groupNodes(group.months, id);
+    const nodes = group.runs.slice(0, this.#shown(id)).map(run => this.#keep({ kind: 'run', id: run.id }));
+    return this.#withMore(nodes, id);
+  }
+
+  #groupNodes(groups: readonly RunGroup[], id: string): RunsNode[] {
+    const nodes = groups.slice(0, this.#shown(id)).map(group => this.#keep({ kind: 'group', id: group.id }));
+    return this.#withMore(nodes, id);
+  }
+
+  #withMore(nodes: RunsNode[], group: string): RunsNode[] {
+    if (this.#hiddenBelow(group) > 0) nodes.push(this.#keep({ kind: 'more', id: `${group}/more`, group }));
     return nodes;
+  }
+
+  #hiddenBelow(id: string): number {
+    const group = this.#groups.group(id);
+    const all = group ? group.months.length || group.runs.length : this.#groups.roots.length;
+    return Math.max(0, all - this.#shown(id));
+  }
+
+  #shown(group: string): number {
+    return this.#shownOf.get(group) ?? mostRows;
+  }
+
+  /** What is found is shown; else the groups on top, as long as the list stays short enough to look over. */
+  #isOpen(group: RunGroup): boolean {
+    if (group.parent) return group.parent.months[0] === group;
+    let rows = 0;
+    for (const root of this.#groups.roots) {
+      if (root === group) return true;
+      rows += Math.min(root.runs.length, mostRows);
+      if (rows > mostRows) return false;
+    }
+    return false;
   }
 
   #checkpointsOf(id: string): RunsNode[] {
     const checkpoints = this.#model.get(id)?.checkpoints ?? [];
     return checkpoints
+      .slice(-mostRows)
       .toReversed()
       .map(checkpoint => this.#keep({ kind: 'checkpoint', id: `${id}/${checkpoint.folder}`, run: id, checkpoint }));
   }
@@ -129,87 +208,11 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     this.#nodes.set(node.id, node);
     return node;
   }
-
-  #groupItem(node: Extract<RunsNode, { kind: 'group' }>): vscode.TreeItem {
-    const count = this.#model.runs.filter(run => groupOf(run).id === node.id).length;
-    const item = new vscode.TreeItem(node.label, vscode.TreeItemCollapsibleState.Expanded);
-    item.id = node.id;
-    item.contextValue = 'group';
-    item.description = String(count);
-    if (node.recipeFile) {
-      item.resourceUri = vscode.Uri.file(node.recipeFile);
-      item.iconPath = new vscode.ThemeIcon('file');
-      item.tooltip = node.recipeFile;
-    }
-    item.accessibilityInformation = { label: t('{0}, {1} runs', node.label, count) };
-    return item;
-  }
-
-  #runItem({ id }: Extract<RunsNode, { kind: 'run' }>): vscode.TreeItem {
-    const run = this.#model.get(id);
-    if (!run) return new vscode.TreeItem(id);
-    const hasChildren = run.checkpoints.length > 0;
-    const state = vscode.TreeItemCollapsibleState[hasChildren ? 'Collapsed' : 'None'];
-    const label = isLive(run) ? runLabel(run) : run.variant;
-    const item = new vscode.TreeItem(label, state);
-    item.id = id;
-    item.contextValue = `run.${run.status}`;
-    item.description = runDescription(run);
-    item.iconPath = runIcon(run);
-    item.tooltip = runTooltip(run);
-    item.command = { command: 'holdfast.showRun', title: t('Show Run'), arguments: [id] };
-    const words = [runLabel(run), statusWords(run), verdictWords(run)];
-    item.accessibilityInformation = { label: words.filter(Boolean).join(', ') };
-    return item;
-  }
 }
 
-function groupOf(run: RunEntry): Extract<RunsNode, { kind: 'group' }> {
-  if (run.status === 'queued') return { kind: 'group', id: 'queued', label: t('Queued') };
-  if (isLive(run)) return { kind: 'group', id: 'running', label: t('Running') };
-  const { recipeFile, recipe } = run;
-  return { kind: 'group', id: `recipe:${recipeFile}`, label: recipe.replace(/\.tune\.ya?ml$/, ''), recipeFile };
+/** Then nobody needs to ask for the root again. */
+function sameGroups(a: RunGroups, b: RunGroups): boolean {
+  const ids = ({ roots }: RunGroups) =>
+    roots.flatMap(({ id, months }) => [id, ...months.map(month => month.id)]).join('\n');
+  return ids(a) === ids(b);
 }
-
-function checkpointItem({ id, checkpoint }: Extract<RunsNode, { kind: 'checkpoint' }>): vscode.TreeItem {
-  const item = new vscode.TreeItem(t('Step {0}', checkpoint.step));
-  item.id = id;
-  item.contextValue = 'checkpoint';
-  item.iconPath = new vscode.ThemeIcon('save');
-  // Its size is known once the list has been read again.
-  item.description = checkpoint.bytes > 0 ? megabytes(checkpoint.bytes) : '';
-  item.tooltip = checkpoint.folder;
-  item.accessibilityInformation = {
-    label: t('Checkpoint at step {0}, {1}', checkpoint.step, megabytes(checkpoint.bytes)),
-  };
-  return item;
-}
-
-function moreItem({ id, group }: Extract<RunsNode, { kind: 'more' }>): vscode.TreeItem {
-  const item = new vscode.TreeItem(t('Show More'));
-  item.id = id;
-  item.iconPath = new vscode.ThemeIcon('ellipsis');
-  item.command = { command: 'holdfast.showMoreRuns', title: t('Show More'), arguments: [group] };
-  return item;
-}
-
-function runTooltip(run: RunEntry): vscode.MarkdownString {
-  const text = new vscode.MarkdownString('', true);
-  text
-    .appendMarkdown('**')
-    .appendMarkdown(plain(runLabel(run)))
-    .appendMarkdown(`**  \n`);
-  text.appendMarkdown(plain([statusWords(run), run.reason, verdictWords(run)].filter(Boolean).join(' · ')));
-  const sets = Object.entries(run.sets);
-  if (sets.length > 0) text.appendMarkdown('\n\n');
-  for (const [name, { value, unit, verdict }] of sets) {
-    text
-      .appendMarkdown('- ')
-      .appendMarkdown(plain(`${name}: ${signed(value)} ${unit}${verdict ? ` (${verdict})` : ''}`))
-      .appendMarkdown('\n');
-  }
-  text.appendMarkdown('\n\n').appendMarkdown(plain(run.id));
-  return text;
-}
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

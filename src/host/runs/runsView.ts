@@ -23,10 +23,14 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   attach(tree: RunsTree, model: RunsModel): vscode.Disposable {
     this.#attached = tree;
     const listeners = [
-      tree.onDidChangeTreeData(node => this.#changed.fire(node)),
+      tree.onDidChangeTreeData(node => {
+        this.#changed.fire(node);
+        this.#tellFilter(tree, model);
+      }),
       model.onDidChange(() => this.#tell(model)),
     ];
     this.#tell(model);
+    this.#tellFilter(tree, model);
     return vscode.Disposable.from(...listeners);
   }
 
@@ -49,6 +53,17 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   dispose(): void {
     this.#view.dispose();
     this.#changed.dispose();
+  }
+
+  /** Whoever sees fewer rows than there are runs is told so. */
+  #tellFilter(tree: RunsTree, model: RunsModel): void {
+    const { query, showsHidden, count } = tree;
+    const total = model.runs.length;
+    this.#view.message = query ? vscode.l10n.t('{0} of {1} runs match “{2}”', count, total, query) : undefined;
+    const hidden = showsHidden || query ? 0 : total - count;
+    this.#view.description = hidden > 0 ? vscode.l10n.t('{0} hidden', hidden) : undefined;
+    void vscode.commands.executeCommand('setContext', 'holdfast.isSearching', query !== '');
+    void vscode.commands.executeCommand('setContext', 'holdfast.showsHidden', showsHidden);
   }
 
   #tell(model: RunsModel): void {

@@ -1,0 +1,249 @@
+/** Housekeeping of runs: names, tags, stars, colours, notes, hiding, deleting, cleaning up, importing, finding. */
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import * as vscode from 'vscode';
+import type { RunFolder } from '../../runs/runFolder.ts';
+import { systemCode } from '../../runs/runsError.ts';
+import type { Store } from '../../runs/store.ts';
+import { colours, tagOf, type UserChange } from '../../runs/userChoices.ts';
+import type { App } from '../app.ts';
+import { requireTrust } from '../runs/runService.ts';
+import type { RunEntry } from '../runs/runsModel.ts';
+import { runLabel, sizeWords } from '../runs/runWords.ts';
+import { manyRuns, oneRun, runsIn } from './chosenRuns.ts';
+
+const { t } = vscode.l10n;
+
+export async function renameRun(app: App, given: unknown): Promise<void> {
+  const run = await oneRun(app, given, app.model.runs, t('Which run should have another name?'));
+  if (!run) return;
+  const name = await vscode.window.showInputBox({
+    title: t('Name of the Run'),
+    value: run.name,
+    prompt: t('Empty: the name its recipe gives.'),
+    validateInput: text => (text.length > 256 ? t('At most {0} characters', 256) : undefined),
+  });
+  if (name !== undefined) await change(app, [run], { name: name.trim() || null });
+}
+
+/** Tags that runs here have are offered; what is typed becomes one more. */
+export async function tagRuns(app: App, given: unknown, selected: unknown): Promise<void> {
+  const runs = await manyRuns(app, given, selected, t('Which runs should be tagged?'));
+  if (runs.length === 0) return;
+  const known = [...new Set(app.model.runs.flatMap(({ tags }) => tags))].sort();
+  const had = known.filter(tag => runs.every(({ tags }) => tags.includes(tag)));
+  const chosen = await pickTags(known, had);
+  if (!chosen) return;
+  await change(app, runs, {
+    addTags: chosen.filter(tag => !had.includes(tag)),
+    removeTags: had.filter(tag => !chosen.includes(tag)),
+  });
+}
+
+export const setStar = (star: boolean) => async (app: App, given: unknown, selected: unknown) =>
+  change(app, await manyRuns(app, given, selected, t('Which runs?')), { star });
+
+export const setHidden = (hidden: boolean) => async (app: App, given: unknown, selected: unknown) =>
+  change(app, await manyRuns(app, given, selected, t('Which runs?')), { hidden });
+
+export async function colourRuns(app: App, given: unknown, selected: unknown): Promise<void> {
+  const runs = await manyRuns(app, given, selected, t('Which runs should have another colour?'));
+  if (runs.length === 0) return;
+  const items = Array.from({ length: colours }, (_, colour) => ({
+    label: t('Colour {0}', colour + 1),
+    iconPath: new vscode.ThemeIcon('circle-filled', new vscode.ThemeColor(`holdfast.series${colour + 1}`)),
+    colour: colour as number | null,
+  }));
+  const none = { label: t('By itself'), description: t('as its turn in the list is'), colour: null };
+  const chosen = await vscode.window.showQuickPick([...items, none], { title: t('Colour in Lists and Charts') });
+  if (chosen) await change(app, runs, { colour: chosen.colour });
+}
+
+/** Markdown in the run's folder, made when it is first opened. */
+export async function openNotes(app: App, given: unknown): Promise<void> {
+  const run = await oneRun(app, given, app.model.runs, t('Which run?'));
+  if (!run) return;
+  const { notes } = run.folder;
+  if (!existsSync(notes)) {
+    requireTrust();
+    await writeFile(notes, `# ${runLabel(run)}\n\n`, { flag: 'wx' }).catch(error => {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    });
+  }
+  await vscode.window.showTextDocument(vscode.Uri.file(notes), { preview: false });
+}
+
+export async function deleteRuns(app: App, given: unknown, selected: unknown): Promise<void> {
+  const runs = await manyRuns(app, given, selected, t('Which runs should be deleted?'));
+  if (runs.length === 0) return;
+  requireTrust();
+  const { trashRun } = await import('../../runs/trash.ts');
+  const deleted: RunEntry[] = [];
+  try {
+    for (const run of runs) {
+      await trashRun(run.store, run.folder);
+      deleted.push(run);
+    }
+  } finally {
+    await app.model.refresh();
+    if (deleted.length > 0) void offerUndo(app, deleted);
+  }
+}
+
+/** Names what lies in the trash of the workspace's stores; the chosen come back. */
+export async function restoreRuns(app: App): Promise<void> {
+  requireTrust();
+  const { trashedRuns } = await import('../../runs/trash.ts');
+  const items: (vscode.QuickPickItem & { store: Store; id: string })[] = [];
+  for (const store of app.model.stores) {
+    for (const { id, bytes } of await trashedRuns(store)) {
+      items.push({ label: id, description: sizeWords(bytes), detail: store.root, store, id });
+    }
+  }
+  if (items.length === 0) return void vscode.window.showInformationMessage(t('The trash is empty.'));
+  const title = t('Which runs should come back?');
+  const chosen = await vscode.window.showQuickPick(items, { title, canPickMany: true, matchOnDetail: true });
+  await restore(app, chosen ?? []);
+}
+
+export async function emptyTrash(app: App): Promise<void> {
+  requireTrust();
+  const trash = await import('../../runs/trash.ts');
+  const lists = await Promise.all(app.model.stores.map(trash.trashedRuns));
+  const runs = lists.flat();
+  if (runs.length === 0) return void vscode.window.showInformationMessage(t('The trash is empty.'));
+  const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
+  const remove = t('Delete for Good');
+  const question = t('Delete {0} runs for good? {1} become free.', runs.length, sizeWords(bytes));
+  const answer = await vscode.window.showWarningMessage(question, { modal: true }, remove);
+  if (answer === remove) for (const store of app.model.stores) await trash.emptyTrash(store);
+}
+
+export async function cleanUp(app: App, given: unknown, selected: unknown): Promise<void> {
+  const { cleanRuns } = await import('./cleanRuns.ts');
+  await cleanRuns(app, runsIn(app, given, selected));
+}
+
+export async function importRuns(app: App): Promise<void> {
+  requireTrust();
+  const [store] = app.model.stores;
+  if (!store) throw new Error(t('Open the folder that the run should be imported into.'));
+  const folders = await vscode.window.showOpenDialog({
+    title: t('Import Run Folder'),
+    openLabel: t('Import'),
+    canSelectFiles: false,
+    canSelectFolders: true,
+    canSelectMany: true,
+  });
+  if (folders)
+    await importFolders(
+      app,
+      store,
+      folders.map(({ fsPath }) => fsPath),
+    );
+}
+
+export async function importFolders(app: App, store: Store, folders: readonly string[]): Promise<void> {
+  const { importRun } = await import('../../runs/importRun.ts');
+  for (const folder of folders) {
+    const { run, leftOut } = await importRun(store, folder);
+    app.log.info(`Imported ${run.id} from ${folder}`);
+    for (const what of leftOut) app.log.warn(`Left out ${what}`);
+    if (leftOut.length > 0) {
+      void vscode.window.showWarningMessage(
+        t('{0} was imported without {1} files that are no part of a run. The log names them.', run.id, leftOut.length),
+      );
+    }
+  }
+  await app.model.refresh();
+}
+
+/** The list follows what is typed; Escape brings back what was searched before. */
+export function searchRuns(app: App): void {
+  const box = vscode.window.createInputBox();
+  const before = app.tree.query;
+  let isKept = false;
+  box.title = t('Find Runs');
+  box.placeholder = t('Words of name, recipe, variant, status, verdict or notes; #tag; starred');
+  box.value = before;
+  box.onDidChangeValue(text => {
+    app.tree.query = text;
+  });
+  box.onDidAccept(() => {
+    isKept = true;
+    box.hide();
+  });
+  box.onDidHide(() => {
+    if (!isKept) app.tree.query = before;
+    box.dispose();
+  });
+  box.show();
+  void vscode.commands.executeCommand('holdfast.runs.focus', { preserveFocus: true });
+}
+
+async function change(app: App, runs: readonly RunEntry[], userChange: UserChange): Promise<void> {
+  if (runs.length === 0) return;
+  requireTrust();
+  const { changeUser } = await import('../../runs/userChoices.ts');
+  try {
+    for (const [store, folders] of byStore(runs)) await changeUser(store, folders, userChange);
+  } finally {
+    await app.model.refresh();
+  }
+}
+
+function byStore(runs: readonly RunEntry[]): Map<Store, RunFolder[]> {
+  const stores = new Map<Store, RunFolder[]>();
+  for (const { store, folder } of runs) stores.set(store, [...(stores.get(store) ?? []), folder]);
+  return stores;
+}
+
+async function offerUndo(app: App, runs: readonly RunEntry[]): Promise<void> {
+  const undo = t('Undo');
+  const [first] = runs;
+  const words =
+    runs.length === 1 && first
+      ? t('{0} is in the trash.', runLabel(first))
+      : t('{0} runs are in the trash.', runs.length);
+  if ((await vscode.window.showInformationMessage(words, undo)) !== undo) return;
+  await restore(app, runs).catch(error => app.log.error(error));
+}
+
+async function restore(app: App, runs: readonly { store: Store; id: string }[]): Promise<void> {
+  const { restoreRun } = await import('../../runs/trash.ts');
+  try {
+    for (const { store, id } of runs) await restoreRun(store, id);
+  } finally {
+    await app.model.refresh();
+  }
+}
+
+function pickTags(known: readonly string[], had: readonly string[]): Promise<string[] | undefined> {
+  const pick = vscode.window.createQuickPick();
+  pick.title = t('Tags');
+  pick.placeholder = t('Choose, or type a new one');
+  pick.canSelectMany = true;
+  const show = (tags: readonly string[], selected: readonly string[]) => {
+    pick.items = tags.map(label => ({ label, alwaysShow: selected.includes(label) }));
+    pick.selectedItems = pick.items.filter(({ label }) => selected.includes(label));
+  };
+  show(known, had);
+  pick.onDidChangeValue(text => {
+    const typed = tagOf(text);
+    const selected = pick.selectedItems.map(({ label }) => label);
+    const tags = [...new Set([...known, ...selected, ...(typed ? [typed] : [])])];
+    show(tags, selected);
+  });
+  return new Promise(resolve => {
+    pick.onDidAccept(() => {
+      const typed = tagOf(pick.value);
+      resolve([...new Set([...pick.selectedItems.map(({ label }) => label), ...(typed ? [typed] : [])])]);
+      pick.hide();
+    });
+    pick.onDidHide(() => {
+      resolve(undefined);
+      pick.dispose();
+    });
+    pick.show();
+  });
+}
