@@ -1,9 +1,8 @@
 /** A run as a whole, from its folder: request, journal folded into a state, status, result. */
-import { basename } from 'node:path';
-import { type RunIdentity, RunState } from '../domain/runState.ts';
+import type { RunState } from '../domain/runState.ts';
 import type { RunResult } from '../protocol/result.ts';
-import { flattenSettings } from '../recipe/resolve.ts';
 import { type JournalDamage, readJournal } from './journal.ts';
+import { openState } from './openState.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
 import { type StatusOfRun, statusOf } from './status.ts';
@@ -22,25 +21,13 @@ export async function loadRun(run: RunFolder): Promise<LoadedRun> {
     throw new RunsError('unknown-run', `${run.folder} holds no run`, { file: run.runJson, remedy: 'See holdfast ls.' });
   }
   const status = await statusOf(run);
-  const state = new RunState(identityFor(run, request));
+  const state = await openState(run, request);
   let damage: JournalDamage = { badLines: 0, gaps: 0, unknown: 0 };
   for await (const batch of readJournal(run)) {
     for (const record of batch.records) state.apply(record);
     damage = batch.damage;
   }
   return { request, state, status, result: resultOf(state, status, damage), damage };
-}
-
-/** What `run.json` tells a state. */
-export function identityFor(run: RunFolder, request: RunRequest): RunIdentity {
-  return {
-    id: run.id,
-    folder: run.folder,
-    name: request.name,
-    recipe: basename(request.recipeFile),
-    variant: request.variant,
-    settings: flattenSettings(request.recipe),
-  };
 }
 
 /** The exit record knows more than the journal of runs that ended before or outside of their trainer. */
