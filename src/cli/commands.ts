@@ -7,8 +7,9 @@ import { evaluate } from './commands/eval.ts';
 import { logs } from './commands/logs.ts';
 import { ls } from './commands/ls.ts';
 import { queue } from './commands/queue.ts';
+import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
 import { show } from './commands/show.ts';
 import { stop } from './commands/stop.ts';
 
-export const commands: Command[] = [run, compare, check, ls, show, logs, stop, queue, evaluate, doctor];
+export const commands: Command[] = [run, compare, check, ls, show, logs, stop, resume, queue, evaluate, doctor];

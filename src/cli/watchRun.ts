@@ -25,7 +25,7 @@ export interface Watch {
   interruptions: Interruptions;
   /** Ours too, behind it in the queue: a stop is meant for all of them. */
   behind?: RunFolder[];
-  onRecord?: (record: JournalRecord) => void;
+  onRecord: (record: JournalRecord) => void;
 }
 
 export async function watchRun({
@@ -56,8 +56,7 @@ export async function watchRun({
   });
   try {
     for await (const record of followJournal(run, { pollMs: lookMs, isOver: isRunOver })) {
-      progress.apply(record);
-      onRecord?.(record);
+      onRecord(record);
       // The exit record follows at once: no need to wait for the next look.
       if (record.type === 'exited') lookedAt = 0;
     }

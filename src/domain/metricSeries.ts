@@ -6,6 +6,8 @@ import type { Buckets, NewPoints } from '../protocol/panel.ts';
 
 export type SeriesBuckets = Pick<Buckets, 'steps' | 'min' | 'max' | 'last'>;
 
+export type Points = Pick<NewPoints, 'steps' | 'values'>;
+
 export class MetricSeries {
   #steps = new Float64Array(64);
   #values = new Float64Array(64);
@@ -60,13 +62,32 @@ export class MetricSeries {
     this.#length += 1;
   }
 
-  /** Forgets every point after `step`. */
-  truncateAfter(step: number): void {
-    this.#cut(this.#indexOf(step, 'after'));
+  /** Forgets every point after `step`, and gives them. */
+  cutAfter(step: number): Points {
+    const from = this.#indexOf(step, 'after');
+    const tail = this.since(from);
+    this.#cut(from);
+    return tail;
+  }
+
+  upTo(step: number): Points {
+    const { steps, values } = this.since(0);
+    const end = this.#indexOf(step, 'after');
+    return { steps: steps.slice(0, end), values: values.slice(0, end) };
+  }
+
+  addAll({ steps, values }: Points): void {
+    for (const [i, step] of steps.entries()) this.append(step, values[i] ?? null);
+  }
+
+  /** `undefined` where there is no point, `null` where its value was not finite. */
+  valueAt(step: number): number | null | undefined {
+    const index = this.#indexOf(step);
+    return index < this.#length && this.#steps[index] === step ? finiteOrNull(this.#values[index]!) : undefined;
   }
 
   /** Points from the `cursor`-th on. */
-  since(cursor: number): Pick<NewPoints, 'steps' | 'values'> {
+  since(cursor: number): Points {
     const from = Math.min(Math.max(cursor, 0), this.#length);
     return {
       steps: Array.from(this.#steps.subarray(from, this.#length)),

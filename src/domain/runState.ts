@@ -7,6 +7,7 @@ import type { RunView } from '../protocol/panel.ts';
 import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
 import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
 import { MetricSeries } from './metricSeries.ts';
+import { addRedone, type Redone, redoneText } from './redone.ts';
 import { runResult } from './runResult.ts';
 import { lossUnit } from './scores.ts';
 import { worstVerdict } from './statistics.ts';
@@ -23,6 +24,8 @@ export interface RunIdentity {
   variant: string;
   /** Flattened resolved recipe. */
   settings: Record<string, string>;
+  /** The run it was forked from, and at which step. */
+  parent?: { run: string; step: number };
 }
 
 /** What only the machine knows. */
@@ -33,6 +36,11 @@ export interface RunSituation {
   logTail?: string[];
   translate?: Translate;
 }
+
+/** Series of what older attempts did beyond the step at which a later one took up. */
+const earlierPrefix = 'earlier/';
+/** Counters, speed and schedule are not worth a branch. */
+const branching: ReadonlySet<SeriesEvent['lane']> = new Set(['loss', 'kl', 'forgetting', 'gradientNorm']);
 
 type Untyped<T> = Omit<T, 'type'>;
 
@@ -56,6 +64,8 @@ export class RunState {
   failure: ErrorReport | null = null;
   exit: { code: number | null; signal: string | null; reason: string; stderr: string[] } | null = null;
   peakMemoryBytes: number | null = null;
+  /** Where the present attempt took up, and whether what it did again came out the same. */
+  redone: Redone | null = null;
   /** Records that the journal lacks. */
   gaps = 0;
   readonly #clock = new StepClock();
@@ -73,6 +83,19 @@ export class RunState {
     return this.#catalogue;
   }
 
+  /** A fork's curve begins with its parent's; `null` when the parent is gone. */
+  inherit(parent: RunState | null, step: number): void {
+    for (const entry of parent?.catalogue ?? []) if (!entry.earlier) this.#declare(entry);
+    for (const [name, series] of parent?.series ?? []) {
+      if (!name.startsWith(earlierPrefix)) this.#seriesOf(name).addAll(series.upTo(step));
+    }
+    const before = (at: { step: number }): boolean => at.step <= step;
+    this.evaluations = parent?.evaluations.filter(before) ?? [];
+    this.samples = parent?.samples.filter(before) ?? [];
+    this.marks = parent?.marks.filter(before) ?? [];
+    this.step = step;
+  }
+
   /** Returns the parts of the view that changed. */
   apply(record: JournalRecord): (keyof RunView)[] {
     if (this.#nextSeq !== null && record.seq > this.#nextSeq) this.gaps += record.seq - this.#nextSeq;
@@ -85,7 +108,7 @@ export class RunState {
   view(situation: RunSituation): RunView {
     const { status, reason, colour = 0, logTail = [], translate = inEnglish } = situation;
     const { step, steps, prepared, stepZero, catalogue, samples, evaluations, marks, startedAt } = this;
-    const { folder: _, ...identity } = this.identity;
+    const { folder: _, parent, ...identity } = this.identity;
     const isLive = status === 'running' || status === 'paused' || status === 'stale';
     const progress = isLive ? this.progress : null;
     const result = this.result(status);
@@ -107,6 +130,8 @@ export class RunState {
       evaluations,
       samples,
       marks,
+      resumed: this.redone && { fromStep: this.redone.fromStep, text: redoneText(this.redone, translate) },
+      parent: parent ?? null,
       prepared,
       stepZero,
       logTail,
@@ -161,7 +186,7 @@ export class RunState {
       case 'stopRule':
         return this.#mark(record.step, 'stopRule', record.rule);
       case 'resumed':
-        return this.#rewind(record.fromStep, record.checkpoint);
+        return this.#rewind(record.fromStep, record.checkpoint, record.attempt);
       case 'finished':
         this.finished = record;
         this.step = Math.max(this.step, record.step);
@@ -198,6 +223,7 @@ export class RunState {
   #stepped({ step, metrics }: StepEvent, t: number): (keyof RunView)[] {
     this.step = step;
     this.progress = null;
+    this.#compare(step, metrics.loss);
     this.#clock.tick(step, t);
     let isNew = false;
     for (const [name, value] of Object.entries(metrics)) {
@@ -239,20 +265,35 @@ export class RunState {
     return ['marks'];
   }
 
-  /** What an older attempt did after the checkpoint did not happen in the run's history. */
-  #rewind(fromStep: number, checkpoint: string): (keyof RunView)[] {
-    for (const series of this.series.values()) series.truncateAfter(fromStep);
+  /** What an older attempt did after the checkpoint did not happen in the run's history: it stays as a faint branch. */
+  #rewind(fromStep: number, checkpoint: string, attempt: number): (keyof RunView)[] {
+    for (const [name, series] of [...this.series]) {
+      if (name.startsWith(earlierPrefix)) continue;
+      const tail = series.cutAfter(fromStep);
+      const entry = this.#declared.get(name);
+      if (tail.steps.length === 0 || !entry || !(name === 'loss' || branching.has(entry.lane))) continue;
+      this.#declare({ ...entry, name: `${earlierPrefix}${name}`, earlier: true });
+      this.#seriesOf(`${earlierPrefix}${name}`).addAll(tail);
+    }
     const before = ({ step }: { step: number }): boolean => step <= fromStep;
     this.evaluations = this.evaluations.filter(before);
     this.samples = this.samples.filter(before);
     this.marks = this.marks.filter(before);
     this.step = Math.min(this.step, fromStep);
+    this.redone = { attempt, fromStep, checkpoint, steps: 0, largest: 0, firstAt: null };
     this.#mark(fromStep, 'resumed', checkpoint);
-    return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText'];
+    return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText', 'resumed'];
   }
 
-  #declare({ name, label, unit, lane }: Omit<SeriesEvent, 'type'>): void {
-    this.#declared.set(name, { name, ...(label && { label }), unit, lane });
+  /** Each step that is done again is held beside what came of it before. */
+  #compare(step: number, loss: number | null | undefined): void {
+    const before = this.series.get(`${earlierPrefix}loss`)?.valueAt(step);
+    if (!this.redone || before === undefined || loss === undefined || step <= this.redone.fromStep) return;
+    this.redone = addRedone(this.redone, step, before, loss);
+  }
+
+  #declare({ name, label, unit, lane, earlier }: RunView['catalogue'][number]): void {
+    this.#declared.set(name, { name, ...(label && { label }), unit, lane, ...(earlier && { earlier }) });
     this.#catalogue = null;
   }
 

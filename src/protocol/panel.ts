@@ -98,10 +98,15 @@ export interface RunView {
   secondsLeft: number | null;
   startedAt: number | null;
   colour: number;
-  catalogue: Omit<SeriesEvent, 'type'>[];
+  /** `earlier`: what an older attempt did beyond the step at which a later one took up. */
+  catalogue: (Omit<SeriesEvent, 'type'> & { earlier?: boolean })[];
   evaluations: Omit<EvaluatedEvent, 'type'>[];
   samples: Omit<SampleEvent, 'type'>[];
   marks: { step: number; kind: 'checkpoint' | 'stopRule' | 'resumed'; text: string }[];
+  /** Where the present attempt took up, and whether what it did again came out the same, in words. */
+  resumed: { fromStep: number; text: string } | null;
+  /** The run it was forked from. */
+  parent: { run: string; step: number } | null;
   prepared: Omit<PreparedEvent, 'type'> | null;
   stepZero: Omit<CheckedEvent, 'type'> | null;
   /** Flattened resolved recipe: `train.learning_rate` → value. */

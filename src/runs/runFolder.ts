@@ -50,7 +50,9 @@ export const runRequestSchema = z.object({
   threads: z.number().int().min(1).max(1024).optional(),
   git: gitStateSchema.nullable(),
   /** Forked from another run, whose checkpoint was copied into this one's folder: it begins there. */
-  parent: z.object({ run: z.string().max(64), step: z.number().int(), checkpoint: checkpointName }).optional(),
+  parent: z
+    .object({ run: z.string().regex(/^[a-z0-9-]{1,64}$/), step: z.number().int(), checkpoint: checkpointName })
+    .optional(),
   /** Runs of one comparison share it. */
   group: z.string().max(64).optional(),
   /** The terminal that owns the run: when it is gone the run is stopped. */

@@ -115,9 +115,9 @@ test('a step that comes again replaces what was there, and readers can tell', ()
 
 test('cutting back forgets later points, their gaps and their sum', () => {
   const series = seriesOf([1, 2, null, 4]);
-  series.truncateAfter(1);
+  series.cutAfter(1);
   assert.deepEqual([series.length, series.nonFinite, series.total, series.lastStep], [2, 0, 3, 1]);
-  series.truncateAfter(10);
+  series.cutAfter(10);
   assert.equal(series.version, 1, 'nothing was lost the second time');
 });
 

@@ -130,6 +130,64 @@ test('a resume hides what the older attempt did after the checkpoint, and shows 
   assert.deepEqual(journal.state.series.get('loss')?.since(50).values, Array(10).fill(1));
 });
 
+test('steps that are done again are held beside what came of them before, to the last bit', () => {
+  const lossOf = (step: number) => 3 - step / 100;
+  const broken = () => {
+    const journal = new FakeJournal().say(prepared()).steps(1, 70, lossOf);
+    journal.attempt = 2;
+    return journal.say({ type: 'resumed', fromStep: 50, checkpoint: 'a1-step-50' });
+  };
+  assert.equal(broken().view().resumed?.text, 'Resumed at step 50, attempt 2');
+  const same = broken().steps(51, 80, lossOf);
+  assert.deepEqual(same.view().resumed, {
+    fromStep: 50,
+    text: 'Resumed at step 50, attempt 2: identical for 20 redone steps',
+  });
+  const other = broken().steps(51, 80, step => lossOf(step) + (step === 60 ? 0.25 : 0));
+  assert.equal(
+    other.view().resumed?.text,
+    'Resumed at step 50, attempt 2: of 20 redone steps the loss differs from step 60 on, by up to 0.25',
+  );
+  assert.equal(new FakeJournal().say(prepared()).steps(1, 3).view().resumed, null);
+});
+
+test('the tail of an older attempt stays as a branch of its own, and the curve is one', () => {
+  const journal = new FakeJournal().say(prepared()).steps(1, 70, () => 1);
+  journal.attempt = 2;
+  journal.say({ type: 'resumed', fromStep: 50, checkpoint: 'a1-step-50' }).steps(51, 60, () => 2);
+  journal.attempt = 3;
+  journal.say({ type: 'resumed', fromStep: 55, checkpoint: 'a2-step-55' }).steps(56, 80, () => 2);
+  const { series } = journal.state;
+  assert.equal(series.get('loss')?.length, 80);
+  // Of the second attempt only what the third did not take over.
+  assert.deepEqual(series.get('earlier/loss')?.since(0).steps, [51, 52, 53, 54, 55, 56, 57, 58, 59, 60]);
+  assert.deepEqual(
+    journal
+      .view()
+      .catalogue.filter(({ earlier }) => earlier)
+      .map(({ name }) => name),
+    ['earlier/loss'],
+  );
+  assert.match(journal.view().resumed?.text ?? '', /identical for 5 redone steps/);
+});
+
+test("a fork's curve begins with its parent's, up to where it left it", () => {
+  const parent = new FakeJournal().say(prepared()).steps(1, 70, () => 1);
+  parent.say(evaluated(25, 1, { general: general(0.2, 'forgot') }));
+  const fork = new FakeJournal();
+  fork.state.inherit(parent.state, 40);
+  fork.say({ type: 'resumed', fromStep: 40, checkpoint: 'a1-step-40' }).steps(41, 45, () => 2);
+  assert.equal(fork.state.series.get('loss')?.length, 45);
+  assert.deepEqual(fork.state.series.get('loss')?.since(38).values, [1, 1, 2, 2, 2, 2, 2]);
+  assert.equal(fork.view().evaluations.length, 1);
+  assert.equal(parent.state.series.get('loss')?.length, 70);
+  const orphan = new FakeJournal();
+  orphan.state.inherit(null, 40);
+  orphan.say({ type: 'resumed', fromStep: 40, checkpoint: 'a1-step-40' }).steps(41, 45);
+  assert.equal(orphan.state.series.get('loss')?.length, 5);
+  assert.equal(orphan.state.step, 45);
+});
+
 test('records of an attempt that is over are ignored when they arrive late', () => {
   const journal = new FakeJournal().say(prepared()).steps(1, 10);
   const late = journal.record({ type: 'step', step: 11, metrics: { loss: 77 } });

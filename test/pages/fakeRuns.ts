@@ -73,6 +73,8 @@ export function fakeRun(
         text: `checkpoint at step ${step}`,
       })),
     ],
+    resumed: null,
+    parent: null,
     prepared: prepared(arm),
     stepZero: {
       ok: true,

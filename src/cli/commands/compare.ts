@@ -48,7 +48,7 @@ export const compare: Command = {
     try {
       await launchRunner({ ...machine, store, trusted: true });
       for (const [place, run] of runs.entries()) {
-        results.push(await watchToEnd(store, run, output, interruptions, runs.slice(place + 1)));
+        results.push(await watchToEnd(store, run, output, interruptions, { behind: runs.slice(place + 1) }));
       }
     } finally {
       interruptions.end();

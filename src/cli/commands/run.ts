@@ -1,16 +1,17 @@
 /** `holdfast run`: one run of a recipe, in the foreground or detached. */
-import { RunState } from '../../domain/runState.ts';
 import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
+import type { JournalRecord } from '../../protocol/journal.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
 import { createRun, readRecipe } from '../../runs/createRun.ts';
 import { launchRunner } from '../../runs/launch.ts';
-import { identityFor, resultOf } from '../../runs/loadRun.ts';
+import { resultOf } from '../../runs/loadRun.ts';
+import { openState } from '../../runs/openState.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import type { Store } from '../../runs/store.ts';
 import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
-import { type Machine, storeForRecipe, thisMachine } from '../machine.ts';
+import { storeForRecipe, thisMachine } from '../machine.ts';
 import type { Output } from '../output.ts';
 import { noteWarnings } from '../problems.ts';
 import { Progress } from '../progress.ts';
@@ -53,20 +54,30 @@ export const run: Command = {
       name: text(values, 'name'),
       ...(!detached && { owner: await ownIdentity() }),
     });
-    if (detached) return detach(machine, store, folder, output);
-    const interruptions = new Interruptions();
-    try {
-      await launchRunner({ ...machine, store, trusted: true });
-      const result = await watchToEnd(store, folder, output, interruptions);
-      output.answer(result);
-      if (result.status === 'failed' || result.status === 'lost') output.error(result.error ?? unexplained);
-      else output.line(resultText(result));
-      return exitCodeFor(result, failOn === 'forgot');
-    } finally {
-      interruptions.end();
-    }
+    await launchRunner({ ...machine, store, trusted: true });
+    if (detached) return queued(folder, output);
+    return watchToResult(store, folder, output, { failOnForgot: failOn === 'forgot' });
   },
 };
+
+/** Shows an attempt to its end and prints what came of it; the exit code. */
+export async function watchToResult(
+  store: Store,
+  folder: RunFolder,
+  output: Output,
+  { failOnForgot, attempt }: { failOnForgot: boolean; attempt?: number },
+): Promise<number> {
+  const interruptions = new Interruptions();
+  try {
+    const result = await watchToEnd(store, folder, output, interruptions, { attempt });
+    output.answer(result);
+    if (result.status === 'failed' || result.status === 'lost') output.error(result.error ?? unexplained);
+    else output.line(resultText(result));
+    return exitCodeFor(result, failOnForgot);
+  } finally {
+    interruptions.end();
+  }
+}
 
 export const unexplained = { code: 'run-lost', message: 'The run ended without a word' };
 
@@ -83,13 +94,17 @@ export async function watchToEnd(
   folder: RunFolder,
   output: Output,
   interruptions: Interruptions,
-  behind: RunFolder[] = [],
+  { behind = [], attempt = 1 }: { behind?: RunFolder[]; attempt?: number } = {},
 ): Promise<RunResult> {
   const request = await folder.request();
   if (!request) throw new Error(`${folder.runJson} is gone`);
   const progress = new Progress(output, request.variant);
-  const state = new RunState(identityFor(folder, request));
-  const onRecord = (record: Parameters<RunState['apply']>[0]) => void state.apply(record);
+  const state = await openState(folder, request);
+  const onRecord = (record: JournalRecord) => {
+    state.apply(record);
+    // Of earlier attempts everybody has been told.
+    if (record.attempt >= attempt) progress.apply(record);
+  };
   const status = await watchRun({ store, run: folder, progress, interruptions, behind, onRecord });
   return resultOf(state, status);
 }
@@ -100,8 +115,7 @@ export function exitCodeFor(result: RunResult, failOnForgot: boolean): number {
   return failOnForgot && result.verdict === 'forgot' ? exitCodes.failed : exitCodes.done;
 }
 
-async function detach(machine: Machine, store: Store, folder: RunFolder, output: Output): Promise<number> {
-  await launchRunner({ ...machine, store, trusted: true });
+export function queued(folder: RunFolder, output: Output): number {
   output.line(`${folder.id} is queued. Follow it with: holdfast logs -f ${folder.id}`);
   output.answer({ id: folder.id, folder: folder.folder, status: 'queued' });
   return exitCodes.done;

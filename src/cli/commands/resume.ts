@@ -1,0 +1,58 @@
+/** `holdfast resume`: goes on with a run that was stopped, failed or lost, or forks a new one from its checkpoint. */
+import { launchRunner } from '../../runs/launch.ts';
+import { ownIdentity } from '../../runs/processIdentity.ts';
+import { forkRun, type Resumed, resumeRun } from '../../runs/resumeRun.ts';
+import type { RunFolder } from '../../runs/runFolder.ts';
+import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
+import { findRun } from '../findRun.ts';
+import { storeHere, thisMachine } from '../machine.ts';
+import type { Output } from '../output.ts';
+import { queued, watchToResult } from './run.ts';
+
+export const resume: Command = {
+  name: 'resume',
+  summary: 'Go on with a run from its newest good checkpoint, as if it had never stopped.',
+  usage: 'RUN [--from CHECKPOINT] [--fork [--name NAME]] [--set KEY=VALUE …] [--detach] [--fail-on forgot] [--json]',
+  options: {
+    from: {
+      type: 'string',
+      value: 'CHECKPOINT',
+      help: 'Its name or step, or start. Default: the newest that verifies.',
+    },
+    fork: { type: 'boolean', help: 'In a new run that names this one as its parent, and may differ.' },
+    set: { type: 'string', multiple: true, value: 'KEY=VALUE', help: 'With --fork: a setting that differs.' },
+    name: { type: 'string', value: 'NAME', help: 'With --fork: name of the new run.' },
+    detach: { type: 'boolean', short: 'd', help: 'Return at once; the run goes on.' },
+    'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
+    ...jsonOption,
+  },
+  async run({ positionals, values, output }) {
+    const failOn = text(values, 'fail-on');
+    if (failOn !== undefined && failOn !== 'forgot') {
+      throw wrongUse(resume, `--fail-on knows "forgot", not "${failOn}"`);
+    }
+    const [from, name] = [text(values, 'from'), text(values, 'name')];
+    const isFork = flag(values, 'fork');
+    if (name !== undefined && !isFork) throw wrongUse(resume, '--name is for a new run: it goes with --fork');
+    const run = await findRun(onlyPositional(resume, positionals, 'RUN'));
+    const store = storeHere();
+    const machine = await thisMachine();
+    const isDetached = flag(values, 'detach');
+    const owner = isDetached ? undefined : await ownIdentity();
+    const wanted = { store, run, from, overrides: list(values, 'set'), owner };
+    const resumed = isFork
+      ? await forkRun({ ...wanted, machine, name })
+      : await resumeRun({ ...wanted, trusted: true });
+    tell(resumed, run, output);
+    await launchRunner({ ...machine, store, trusted: true });
+    if (isDetached) return queued(resumed.run, output);
+    return watchToResult(store, resumed.run, output, { failOnForgot: failOn === 'forgot', attempt: resumed.attempt });
+  },
+};
+
+function tell({ run, attempt, checkpoint, damaged }: Resumed, from: RunFolder, output: Output): void {
+  for (const { name, damage } of damaged) output.note(`${name} cannot be used and is passed over: ${damage}`);
+  const where = checkpoint ? `from ${checkpoint.name}` : 'from the start: there is no checkpoint';
+  if (run.id === from.id) output.note(`${run.id} goes on as attempt ${attempt}, ${where}`);
+  else output.note(`${run.id} begins ${where} of ${from.id}`);
+}
