@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { RunResult } from '../../src/protocol/result.ts';
+import { sendControl } from '../../src/runs/control.ts';
+import { loadRun } from '../../src/runs/loadRun.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { statusOf } from '../../src/runs/status.ts';
+import {
+  ended,
+  launch,
+  ownHome,
+  queueRun,
+  startRun,
+  type TestProject,
+  testEngine,
+  testProject,
+  until,
+} from '../runs/testStore.ts';
+
+ownHome();
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function holdfast(project: TestProject, ...words: string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
+    cwd: project.folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', chunk => (outcome.stdout += chunk));
+  child.stderr.on('data', chunk => (outcome.stderr += chunk));
+  return new Promise(resolve => child.once('close', code => resolve({ ...outcome, code })));
+}
+
+/** Stopped at a step after its checkpoints at 10 and 20; the stop itself saves one more. */
+async function stoppedRun(project: TestProject): Promise<RunFolder> {
+  const run = await startRun(project, { steps: 60, rate: 100 });
+  await until('step 21', async () => (await statusOf(run)).step >= 21);
+  await sendControl(run, 'stop');
+  await ended(run);
+  return run;
+}
+
+test('resume goes on with a stopped run from its newest checkpoint, to the end, on one curve', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const { step } = await statusOf(run);
+  const { code, stdout, stderr } = await holdfast(project, 'resume', 'last', '--json');
+  assert.equal(code, 0, stderr);
+  const result = JSON.parse(stdout) as RunResult;
+  assert.deepEqual([result.id, result.status, result.steps], [run.id, 'finished', 60]);
+  assert.match(stderr, new RegExp(`goes on as attempt 2, from a1-step-${step}`));
+  const { state } = await loadRun(run);
+  assert.deepEqual(
+    state.series.get('loss')?.since(0).steps,
+    Array.from({ length: 60 }, (_, index) => index + 1),
+  );
+});
+
+test('resume of a run whose runner was killed adopts it: nothing is missing and nothing is doubled', async () => {
+  const project = testProject();
+  const run = await startRun(project, { steps: 60, rate: 100 });
+  await until('step 15', async () => (await statusOf(run)).step >= 15);
+  const { runner } = await until('the process', () => run.process());
+  process.kill(runner.identity.pid, 'SIGKILL');
+  assert.equal((await ended(run)).status, 'lost');
+  const { code, stderr } = await holdfast(project, 'resume', run.id);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /attempt 2, from a1-step-\d0\n/);
+  const { state } = await loadRun(run);
+  assert.equal(state.gaps, 0);
+  assert.equal(state.series.get('loss')?.length, 60);
+  assert.match(state.view({ status: 'finished' }).resumed?.text ?? '', /identical for \d+ redone steps/);
+});
+
+test('a newest checkpoint that is damaged is named and passed over; asked for by name, it is refused with the good one', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const newest = `a1-step-${(await statusOf(run)).step}`;
+  writeFileSync(join(run.checkpoints, newest, 'state.safetensors'), '{"step":99}');
+  const refused = await holdfast(project, 'resume', run.id, '--from', newest);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, new RegExp(`${newest} cannot be used: its state.safetensors has changed`));
+  assert.match(refused.stderr, /--from a1-step-20/);
+  assert.equal((await statusOf(run)).status, 'stopped');
+  const { code, stderr } = await holdfast(project, 'resume', run.id);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, new RegExp(`${newest} cannot be used and is passed over`));
+  assert.match(stderr, /attempt 2, from a1-step-20/);
+});
+
+test('what would not be the same run is refused with what differs, and nothing is written', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const { code, stderr } = await holdfast(project, 'resume', run.id, '--set', 'train.learning_rate=0.5');
+  assert.equal(code, 2);
+  assert.match(stderr, /train.learning_rate was 0\.\d+, is 0.5/);
+  assert.match(stderr, /--fork/);
+  const unknown = await holdfast(project, 'resume', run.id, '--from', '7');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /no checkpoint "7"[\s\S]*a1-step-20, a1-step-10, and start/);
+  assert.ok(!readdirSync(run.folder).includes('resume.json'));
+});
+
+test('a run that goes on, or has finished, is not resumed; the remedy says what can be done', async () => {
+  const project = testProject();
+  const run = await startRun(project, { steps: 100_000, rate: 50 });
+  await until('a step', async () => (await statusOf(run)).step > 0);
+  const going = await holdfast(project, 'resume', run.id);
+  assert.equal(going.code, 2);
+  assert.match(going.stderr, /is running[\s\S]*holdfast stop/);
+  await sendControl(run, 'stop');
+  await ended(run);
+  const done = await startRun(project, { steps: 3 });
+  await ended(done);
+  const finished = await holdfast(project, 'resume', done.id);
+  assert.equal(finished.code, 2);
+  assert.match(finished.stderr, /has finished[\s\S]*--fork --set train.max_steps=6/);
+});
+
+test('a fork is a run of its own that names its parent, may differ, and shows one curve', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const before = readFileSync(run.journalFile, 'utf8');
+  const words = ['resume', run.id, '--fork', '--from', '20', '--set', 'train.learning_rate=0.5', '--name', 'hotter'];
+  const { code, stdout, stderr } = await holdfast(project, ...words, '--json');
+  assert.equal(code, 0, stderr);
+  const result = JSON.parse(stdout) as RunResult;
+  assert.notEqual(result.id, run.id);
+  assert.equal(readFileSync(run.journalFile, 'utf8'), before, 'the parent is left as it was');
+  const fork = project.store.run(result.id);
+  const { request, state } = await loadRun(fork);
+  assert.deepEqual(request.parent, { run: run.id, step: 20, checkpoint: 'a1-step-20' });
+  assert.deepEqual([request.name, request.recipe.train.learning_rate], ['hotter', 0.5]);
+  assert.deepEqual(
+    state.series.get('loss')?.since(0).steps,
+    Array.from({ length: result.steps }, (_, index) => index + 1),
+  );
+});
+
+test('without a checkpoint a run goes on from the start', async () => {
+  const project = testProject();
+  const run = await startRun(project, { dieAtStep: 5 });
+  await ended(run);
+  await holdfast(project, 'resume', run.id);
+  const { request } = await loadRun(run);
+  assert.equal(request.id, run.id);
+  assert.equal((await run.resume())?.checkpoint, null);
+  assert.equal((await run.exit())?.attempt, 2);
+});
+
+test('a resumed run waits its turn and can be cancelled while it does', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const other = await queueRun(project, { steps: 100_000, rate: 50 });
+  await launch(project);
+  await until('the other runs', async () => (await statusOf(other)).status === 'running');
+  const { code } = await holdfast(project, 'resume', run.id, '--detach');
+  assert.equal(code, 0);
+  assert.equal((await statusOf(run)).status, 'queued');
+  await holdfast(project, 'stop', run.id);
+  assert.equal((await statusOf(run)).status, 'stopped');
+  await sendControl(other, 'stop');
+  await ended(other);
+  await until('an exit record of attempt 2', async () => (await run.exit())?.attempt === 2);
+});
