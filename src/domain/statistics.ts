@@ -3,6 +3,7 @@
  * base on the same items. Knows nothing of models or of what the items are.
  */
 import type { Verdict } from '../protocol/trainer.ts';
+import { fewestItems } from '../recipe/fewestItems.ts';
 import { indexAt } from './randomNumbers.ts';
 
 export interface Interval {
@@ -179,9 +180,6 @@ export function pairedShareDrop(lost: number, gained: number, items: number): In
   const [low, high] = [Math.max(-1, p - q - halfWidth), Math.min(1, p - q + halfWidth)];
   return { value, low, high, method: 'paired shares, adjusted Wald (Bonett-Price), 95 %' };
 }
-
-/** Fewer items than this never give a verdict. */
-export const fewestItems = 50;
 
 export interface Judgement {
   verdict: Verdict;

@@ -155,11 +155,36 @@ A comparison runs plain, plain at a third of the learning rate (\`plain-third-ra
 three, and the recipe as written where it is none of these. On the command line \`--set key.path=value\` changes a key of any
 of them; \`null\` removes it.
 
+## Stop rules
+
+\`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished, the state saved,
+the result written and judged. It is a mark on the chart, a line in the journal, and the reason of the run.
+
+\`\`\`yaml
+evaluate: { every: 25, items: 64 }
+stop_if:
+  - forgetting.general is forgot for 2 evals   # its budget is broken, twice in a row
+  - forgetting > 0.05 for 2 evals              # any probe set
+  - kl.train > 0.3
+  - loss is nan                                # nan or infinite
+  - loss > 5 for 10 steps
+\`\`\`
+
+| part | what it may be |
+| --- | --- |
+| metric at each step | \`loss\`, \`objective\`, \`replayLoss\`, \`penalty.kl\`, \`gradientNorm\`, \`learningRate\`, \`tokens\`, \`taskTokens\`, \`tokensPerSecond\` |
+| metric at each evaluation | \`forgetting.NAME\`, \`kl.NAME\`, \`kl.train\`, \`learning.NAME\`, \`loss.NAME\`: a probe set, or a set of \`data.eval\` (\`eval\` where it is a path); without a name: any of them |
+| condition | \`is forgot\`, \`is nan\`, or \`>\`, \`>=\`, \`<\`, \`<=\` and a number |
+| duration | \`for N steps\` or \`for N evals\`, in a row; without it one time is enough |
+
+Forgetting, learning and loss are nats per token, also where the budget is in points. During the run a verdict needs \`evaluate.items\`
+of 50 or more; a rule that could never be broken for want of items is warned about. The evaluation at the end stops nothing.
+
 ## What is refused
 
 Keys that the recipe does not know; files over 256 KB; nesting deeper than 32; merge keys, tags and aliases that unfold without
 end; \`max_steps\` together with \`num_epochs\`; a \`batch_size\` that \`micro_batch_size\` does not divide; a warm-up as long as the
-run; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
+run; a rule of \`stop_if\` that cannot be read or names what is not measured; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
 learning; paths outside the project, the shipped models, the Hugging Face cache and the folders allowed on the machine.`;
 
 interface Row {

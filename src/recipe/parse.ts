@@ -5,7 +5,7 @@
 import { type Complaint, type KeyPath, type Problem, type Range, wholeText } from './problem.ts';
 import { crossFieldComplaints } from './rules.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
-import { isRecord, schemaComplaints } from './schemaComplaints.ts';
+import { isRecord, schemaComplaints, valueAt } from './schemaComplaints.ts';
 import { readYaml, type YamlText } from './yamlText.ts';
 
 export type { KeyPath, Problem, Range } from './problem.ts';
@@ -37,12 +37,29 @@ export function checkRecipe(value: unknown): { recipe: Recipe | null; complaints
 }
 
 /** A missing key is shown at the section that lacks it, a key of a default at the nearest section that is written. */
-function placed({ at, ...complaint }: Complaint, yaml: YamlText): Problem {
-  for (let length = complaint.path.length; length > 0; length--) {
-    const range = yaml.rangeOf(complaint.path.slice(0, length), length === complaint.path.length ? at : 'key');
-    if (range) return { ...complaint, range };
+function placed({ at, within, ...complaint }: Complaint, yaml: YamlText): Problem {
+  const path = writtenPath(complaint.path, yaml.value);
+  for (let length = path.length; length > 0; length--) {
+    const isWhole = length === path.length;
+    const range = yaml.rangeOf(path.slice(0, length), isWhole ? at : 'key');
+    if (range) return { ...complaint, range: isWhole ? partOf(range, valueAt(yaml.value, path), within) : range };
   }
   return { ...complaint, range: wholeText };
+}
+
+/** A text may stand where a list of texts is taken. */
+function writtenPath(path: KeyPath, value: unknown): KeyPath {
+  const above = path.slice(0, -1);
+  return path.at(-1) === 0 && typeof valueAt(value, above) === 'string' ? above : path;
+}
+
+/** Part of a text on one line, quoted or not; where escapes or breaks move its characters, all of it. */
+function partOf(range: Range, value: unknown, within: Complaint['within']): Range {
+  if (!within || typeof value !== 'string' || range.line !== range.endLine) return range;
+  const quote = (range.endColumn - range.column - value.length) / 2;
+  if (quote !== 0 && quote !== 1) return range;
+  const start = range.column + quote;
+  return { ...range, column: start + within.from, endColumn: start + within.to };
 }
 
 function noRecipe(value: unknown, file?: string): Problem {

@@ -16,13 +16,15 @@ export interface Complaint {
   code: string;
   message: string;
   remedy?: string;
-  /** A key to write instead of the last one of `path`: a quick fix. */
+  /** What to write instead of what the range holds: a quick fix. */
   suggestion?: string;
   path: KeyPath;
   at: 'key' | 'value';
+  /** Characters of the value that are meant, where it is a text: from, and the one after the last. */
+  within?: { from: number; to: number };
 }
 
-export interface Problem extends Omit<Complaint, 'at'> {
+export interface Problem extends Omit<Complaint, 'at' | 'within'> {
   range: Range;
 }
 

@@ -3,6 +3,7 @@ import { isLaterValue } from './keyNames.ts';
 import { modulesOf } from './modules.ts';
 import type { Complaint, KeyPath } from './problem.ts';
 import type { Recipe } from './schema.ts';
+import { stopRuleComplaints } from './stopRuleComplaints.ts';
 
 export function crossFieldComplaints(recipe: Recipe): Complaint[] {
   return [
@@ -12,6 +13,7 @@ export function crossFieldComplaints(recipe: Recipe): Complaint[] {
     ...leaks(recipe),
     ...fileKinds(recipe),
     ...whatIsWatched(recipe),
+    ...stopRuleComplaints(recipe),
   ];
 }
 

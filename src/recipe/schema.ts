@@ -223,6 +223,8 @@ const checkpoint = z
   })
   .describe('What is saved on the way.');
 
+const rule = z.string().min(1).max(256);
+
 const data = z
   .strictObject({
     train: path.meta({
@@ -264,6 +266,14 @@ export const recipeSchema = z.strictObject({
     })
     .describe('How the result is written.')
     .prefault({}),
+  stop_if: z
+    .union([rule.transform(text => [text]), z.array(rule).max(32)])
+    .optional()
+    .meta({
+      description:
+        'Rules that end the run early, saved and judged: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
+      examples: [['forgetting is forgot for 2 evals', 'loss is nan']],
+    }),
   engine: z.enum(['auto', 'node']).default('auto').describe('What trains. auto chooses and says why.'),
   runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),
 });

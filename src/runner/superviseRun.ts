@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { type BrokenRule, brokenRuleWords, StopRules } from '../domain/stopRules.ts';
 import type { ControlCommand } from '../protocol/control.ts';
 import type { JournalEvent } from '../protocol/journal.ts';
 import type { ErrorReport } from '../protocol/result.ts';
@@ -27,6 +28,7 @@ import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
 import { Heartbeats, workOf } from './heartbeats.ts';
 import { PatientJournal, removeRemains } from './patientJournal.ts';
+import { recallRules } from './recallRules.ts';
 import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
 import type { RunnerSettings } from './settings.ts';
@@ -71,6 +73,8 @@ class Supervisor {
   #failed: FailedEvent | null = null;
   #fatal: ErrorReport | null = null;
   #stopAsked = false;
+  #rules = new StopRules();
+  #broken: BrokenRule | null = null;
   #isStarted = false;
 
   constructor(run: RunFolder, request: RunRequest, resume: RunResume | null, settings: RunnerSettings) {
@@ -104,6 +108,7 @@ class Supervisor {
     try {
       this.#journal = await PatientJournal.open(this.#run, this.#attempt);
       this.#makeFolders();
+      this.#rules = await recallRules(this.#run, this.#request.recipe.stop_if, this.#step);
       this.#trainer = await this.#startTrainer();
       const { identity, marker } = this.#trainer;
       if (identity) await writeJsonSafely(this.#run.processJson, { ...record, trainer: { identity, marker } });
@@ -162,6 +167,7 @@ class Supervisor {
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
+    this.#judge(event);
     // Its work is done: nothing more will be asked of it.
     if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
   }
@@ -170,6 +176,15 @@ class Supervisor {
   #rewind(): void {
     this.#hasRewound = true;
     this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#beginning ?? 'start' });
+  }
+
+  /** A broken rule asks for a stop as a user would: what was trained is saved and judged. */
+  #judge(event: TrainerEvent): void {
+    if (this.#stopAsked) return;
+    this.#broken = this.#rules.judge(event);
+    if (!this.#broken) return;
+    this.#write({ type: 'stopRule', step: this.#broken.step, rule: this.#broken.rule });
+    this.#stop();
   }
 
   /** A journal that cannot be written ends the run: metrics that nobody can read are worth nothing. */
@@ -301,6 +316,8 @@ class Supervisor {
       fatal: this.#fatal,
       outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
     });
+    const rule = ending.outcome === 'stopped' ? this.#broken : null;
+    if (rule) ending.reason = `${brokenRuleWords(rule)}: ${ending.reason}`;
     const { code, signal, stderr } = exit;
     const lost = this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
     if (lost > 0) ending.reason += `; ${lost} records found no room on the disk`;
@@ -308,6 +325,7 @@ class Supervisor {
       v: runFormat,
       attempt: this.#attempt,
       ...ending,
+      ...(rule && { stopRule: rule.rule }),
       code,
       signal,
       lastStep: this.#step,

@@ -119,6 +119,8 @@ export const runExitSchema = z.object({
   /** In words. */
   reason: z.string().max(16_384),
   error: errorReportSchema.optional(),
+  /** The rule of the recipe that ended it. */
+  stopRule: z.string().max(1024).optional(),
   lastStep: z.number().int(),
   stderr: z.array(z.string()).max(64),
   t: z.number(),

@@ -90,7 +90,6 @@ test('learning-rate and learningRate are slips of learning_rate, and at the top 
 
 const later = [
   'sweep: { train.seed: [1, 2] }',
-  'stop_if: [loss is nan]',
   'stages: []',
   'command: [x]',
   'launch: torchrun',
