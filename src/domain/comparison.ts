@@ -78,7 +78,7 @@ function budgetsOf(runs: readonly RunView[]): ComparisonView['budgets'] {
   const budgets: ComparisonView['budgets'] = {};
   for (const { result } of runs) {
     for (const [set, { budget, unit }] of Object.entries(result?.forgetting ?? {})) {
-      if (!budget || set in budgets) continue;
+      if (!budget || Object.hasOwn(budgets, set)) continue;
       budgets[set] = 'nats' in budget ? { value: budget.nats, unit } : { value: budget.points, unit: 'points' };
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { FromPage, PageState, ToPage } from '../../src/protocol/panel.ts';
 import { type FakeRun, fakeBuckets, fakeCheck, fakeComparison, fakePoints, fakeRun } from './fakeRuns.ts';
+import { fillEverywhere } from './fillState.ts';
 
 type WithoutSeq<T> = T extends unknown ? Omit<T, 'seq'> : never;
 type Subscribed = Extract<FromPage, { type: 'subscribe' }>['series'];
@@ -53,6 +54,10 @@ export class FakeHost {
     const { evaluations, verdict, result, status, statusText, marks, step } = fake.view;
     const changes = { evaluations, verdict, result, status, statusText, marks, step, secondsLeft: null };
     this.post({ type: 'run', id: fake.view.id, changes });
+  }
+
+  fillEverywhere(strings: readonly string[], states: number): ReturnType<typeof fillEverywhere> {
+    return fillEverywhere(this, strings, states);
   }
 
   receive(message: FromPage): void {

@@ -56,7 +56,11 @@ export function plane(channel: Channel): Section {
     box = boxFor(figure.clientWidth);
     if (points.length === 0)
       figure.replaceChildren(h('p', { class: 'empty' }, t('Points appear when runs have been evaluated.')));
-    else figure.replaceChildren(asTable ? planeTable(points, set) : picture(points, set, comparison.budgets[set]));
+    else {
+      // A set may be called like something every object has.
+      const budget = Object.hasOwn(comparison.budgets, set) ? comparison.budgets[set] : undefined;
+      figure.replaceChildren(asTable ? planeTable(points, set) : picture(points, set, budget));
+    }
   }
 
   const pick = whenChanged<string[]>(sets => {

@@ -28,7 +28,7 @@ export function runDetails(channel: Channel): Part {
       { id: 'environment', title: t('Environment'), content: parts.environment.element },
       { id: 'log', title: t('Log'), content: parts.log.element },
     ],
-    active in parts ? active : 'answers',
+    Object.hasOwn(parts, active) ? active : 'answers',
     tab => channel.keepView({ tab }),
   );
   return {

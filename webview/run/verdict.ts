@@ -185,7 +185,7 @@ function checkName(name: string): string {
     penalty: t('penalty is zero'),
     trainEqualsEval: t('train = eval'),
   };
-  return names[name] ?? name;
+  return Object.hasOwn(names, name) ? names[name]! : name;
 }
 
 function checkStatus(status: 'ok' | 'failed' | 'skipped'): string {

@@ -127,7 +127,7 @@ export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[
 }
 
 function lookOf(name: string, sets: string[]): number {
-  if (name in quietLooks) return quietLooks[name]!;
+  if (Object.hasOwn(quietLooks, name)) return quietLooks[name]!;
   if (name.startsWith('loss.')) return heldOutLook;
   const index = sets.indexOf(setOf(name));
   return index < 0 ? taskLook : setLooks[index % setLooks.length]! + 8 * Math.floor(index / setLooks.length);
