@@ -44,5 +44,7 @@ export interface RunResult {
   /** Fingerprint: results that differ in it are not compared. */
   comparison: string | null;
   warnings: string[];
+  /** How the trainer's process ended, once it has: `code` is null when a signal ended it. */
+  exit?: { code: number | null; signal: string | null; stderr: string[] };
   error?: ErrorReport;
 }

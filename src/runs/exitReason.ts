@@ -11,6 +11,9 @@ export interface Ending {
   failed: FailedEvent | null;
   /** Somebody asked for a stop. */
   stopAsked: boolean;
+  /** Of the last step, and of the last checkpoint; 0 for none. */
+  step: number;
+  savedStep: number;
   /** A failure of the runner itself: disk, permission. */
   fatal: ErrorReport | null;
   /** Processes the kernel has killed for want of memory since the start. */
@@ -21,13 +24,16 @@ export function describeEnding(ending: Ending): Pick<RunExit, 'outcome' | 'reaso
   const { exit, finished, failed, fatal } = ending;
   if (fatal) return failure(fatal);
   if (exit.breach) return failure(exit.breach);
+  if (failed?.code === 'disk-full' && ending.stopAsked) {
+    return { outcome: 'stopped', reason: `${stoppedWithoutSaving(ending)}: ${failed.message}` };
+  }
   if (failed) {
     const { type: _, ...report } = failed;
     return failure(report);
   }
-  if (finished === 'stopped') return { outcome: 'stopped', reason: 'stopped, and saved' };
+  if (finished === 'stopped') return { outcome: 'stopped', reason: whatWasSaved(ending) };
   if (finished === 'completed' && exit.code === 0) return { outcome: 'finished', reason: 'finished' };
-  if (ending.stopAsked) return { outcome: 'stopped', reason: stoppedHard(exit) };
+  if (ending.stopAsked) return { outcome: 'stopped', reason: stoppedHard(ending) };
   if (finished === 'completed') {
     return failure({ code: 'trainer-exit', message: `The trainer finished and then ${howItEnded(exit)}` });
   }
@@ -38,10 +44,23 @@ function failure(error: ErrorReport): Pick<RunExit, 'outcome' | 'reason' | 'erro
   return { outcome: 'failed', reason: error.message, error };
 }
 
-function stoppedHard(exit: TrainerExit): string {
-  return exit.killedByUs
-    ? 'stopped at once; nothing was saved after the last checkpoint'
-    : `stopped; ${howItEnded(exit)}`;
+function whatWasSaved(ending: Ending): string {
+  if (ending.step === 0) return 'stopped before its first step: there was nothing to save';
+  if (ending.savedStep === ending.step) return `stopped, and saved at step ${ending.step}`;
+  return stoppedWithoutSaving(ending);
+}
+
+function stoppedWithoutSaving({ step, savedStep }: Ending): string {
+  if (step === 0) return 'stopped before its first step';
+  const last = savedStep > 0 ? `the last checkpoint is of step ${savedStep}` : 'there is no checkpoint';
+  return savedStep === step
+    ? `stopped at step ${step}, which is saved`
+    : `stopped at step ${step} without saving; ${last}`;
+}
+
+function stoppedHard(ending: Ending): string {
+  const words = stoppedWithoutSaving(ending);
+  return ending.exit.killedByUs ? words : `${words}; the trainer ${howItEnded(ending.exit)}`;
 }
 
 /** Nothing was said: what the system and the last lines of stderr tell. */
@@ -56,7 +75,11 @@ function guess({ exit, outOfMemoryKills }: Ending): ErrorReport {
     };
   }
   if (/out of memory|bad_alloc|cannot allocate memory|failed to allocate memory/i.test(words) || exit.code === 137) {
-    return { code: 'out-of-memory', message: `The trainer ran out of memory (${howItEnded(exit)})`, remedy: smaller };
+    return {
+      code: 'out-of-memory',
+      message: `The trainer probably ran out of memory (it ${howItEnded(exit)})`,
+      remedy: smaller,
+    };
   }
   if (/ENOSPC|no space left on device/i.test(words)) {
     return {
@@ -69,7 +92,9 @@ function guess({ exit, outOfMemoryKills }: Ending): ErrorReport {
     return { code: 'no-permission', message: `The trainer lacked a permission: ${lastWords(exit)}` };
   }
   if (exit.signal) {
-    return { code: 'killed', message: `The trainer was killed from outside (${exit.signal})${said(exit)}` };
+    // Only Linux tells whom it killed for want of memory.
+    const perhaps = exit.signal === 'SIGKILL' && process.platform !== 'linux' ? ', perhaps for want of memory' : '';
+    return { code: 'killed', message: `The trainer was killed from outside (${exit.signal})${perhaps}${said(exit)}` };
   }
   return {
     code: 'trainer-exit',

@@ -2,7 +2,17 @@
  * A run's journal, `journal.ndjson`: the runner appends, everybody else reads or follows. A record is acknowledged once
  * its write call has returned, one call a line. Readers stream, and count what is damaged instead of failing.
  */
-import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { type JournalEvent, type JournalRecord, journalVersion } from '../protocol/journal.ts';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
@@ -45,9 +55,15 @@ export class JournalWriter {
     return this.#seq;
   }
 
+  /** False once the file, or a folder above it, was deleted or moved. */
+  get isInPlace(): boolean {
+    const now = statSync(this.#file, { throwIfNoEntry: false });
+    return now !== undefined && now.ino === fstatSync(this.#descriptor).ino;
+  }
+
   /** Returns when the operating system has the line. A line that did not go in whole is cut off again. */
-  append(event: JournalEvent): JournalRecord {
-    const stamp = { attempt: this.#attempt, seq: this.#seq, t: Date.now() };
+  append(event: JournalEvent, t = Date.now()): JournalRecord {
+    const stamp = { attempt: this.#attempt, seq: this.#seq, t };
     const bytes = Buffer.from(encodeJournalLine(stamp, event));
     try {
       const written = writeSync(this.#descriptor, bytes);

@@ -40,9 +40,11 @@ export function resultOf(state: RunState, status: StatusOfRun, damage?: JournalD
     warnings.push(`${damage.unknown} records come from a newer Holdfast and are left out.`);
   }
   const isLost = status.status === 'lost' && !status.exit;
+  const { exit } = status;
   return {
     ...result,
     warnings,
+    ...(exit && { exit: { code: exit.code, signal: exit.signal, stderr: exit.stderr } }),
     ...(error && { error }),
     ...(isLost && { error: { code: 'run-lost', message: `The run is lost: ${status.reason}` } }),
   };

@@ -67,6 +67,8 @@ export async function runTrainerJob(job: TrainerJob): Promise<TrainerEvent[]> {
       finished: events.find(event => event.type === 'finished')?.reason ?? null,
       failed: events.find((event): event is FailedEvent => event.type === 'failed') ?? null,
       stopAsked: job.signal?.aborted ?? false,
+      step: 0,
+      savedStep: 0,
       fatal: null,
       outOfMemoryKills: outOfMemoryKills() - killsBefore,
     });

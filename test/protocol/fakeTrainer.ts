@@ -69,7 +69,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
   if (!start.resume) say(evaluation(start, 0, false, options));
   let step = Number(start.resume?.checkpoint.split('-').at(-1) ?? 0);
   while (step < steps && !(stopping && !options.ignoresStop) && !(inputEnded && !options.ignoresStop)) {
-    if (paused) {
+    if (paused || options.waitsBefore) {
       await pause(10);
       continue;
     }
@@ -81,7 +81,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
   }
   if (options.saveMs) await pause(options.saveMs);
-  checkpoint(start, step);
+  if (step > 0) checkpoint(start, step);
   for (const [index, prompt] of start.recipe.retain.prompts.entries()) {
     say({ type: 'sample', step, index, prompt, base: `base answer ${index}`, tuned: `tuned answer ${index}` });
   }

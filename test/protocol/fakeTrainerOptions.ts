@@ -15,6 +15,8 @@ export interface FakeTrainerOptions {
   ignoresStop?: boolean;
   ignoresSignals?: boolean;
   hangs?: 'before hello' | 'after start';
+  /** Stands there, and obeys. */
+  waitsBefore?: 'first step';
   garbage?: 'first' | 'some' | 'many' | 'huge';
   protocol?: number;
   /** Fails in an orderly way instead of training. */
