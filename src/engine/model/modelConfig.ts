@@ -24,7 +24,13 @@ export interface ModelConfig {
   initializerRange: number;
 }
 
-const count = z.number().int().positive();
+/** Far above any model: a forged number must not keep us building layers. */
+const count = z
+  .number()
+  .int()
+  .positive()
+  .max(2 ** 24);
+const layers = count.max(4096);
 const rope = z.object({
   rope_type: z.string().optional(),
   type: z.string().optional(),
@@ -35,7 +41,7 @@ const schema = z.object({
   model_type: z.string().optional(),
   vocab_size: count,
   hidden_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layers,
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
