@@ -155,6 +155,21 @@ A comparison runs plain, plain at a third of the learning rate (\`plain-third-ra
 three, and the recipe as written where it is none of these. On the command line \`--set key.path=value\` changes a key of any
 of them; \`null\` removes it.
 
+## Sweeps
+
+\`sweep\` lists values for key paths. \`holdfast sweep RECIPE\`, and the lens Sweep, queue one run for each combination of them, the last
+key fastest, named by what differs (\`weight=0.3 seed=2\`), and compare them in one table. Any other run ignores the section.
+
+\`\`\`yaml
+sweep:
+  method.regularize.weight: [0.1, 0.3, 1]
+  train.seed: [1, 2, 3]                        # several seeds: what holds in all of them is more than luck
+stop_if: forgetting is forgot for 2 evals      # a run that broke its budget stops early
+\`\`\`
+
+Each value is checked like the key itself, and each combination like a recipe of its own; at most 100 runs. \`null\` removes a key or a
+section: \`method.replay: [null, { data: old.txt, share: 0.2 }]\`.
+
 ## Stop rules
 
 \`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished, the state saved,
@@ -184,7 +199,8 @@ of 50 or more; a rule that could never be broken for want of items is warned abo
 
 Keys that the recipe does not know; files over 256 KB; nesting deeper than 32; merge keys, tags and aliases that unfold without
 end; \`max_steps\` together with \`num_epochs\`; a \`batch_size\` that \`micro_batch_size\` does not divide; a warm-up as long as the
-run; a rule of \`stop_if\` that cannot be read or names what is not measured; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
+run; a sweep over unknown keys, with values that its keys
+do not take, or in combinations that cannot run; a rule of \`stop_if\` that cannot be read or names what is not measured; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
 learning; paths outside the project, the shipped models, the Hugging Face cache and the folders allowed on the machine.`;
 
 interface Row {

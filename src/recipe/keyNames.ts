@@ -117,7 +117,6 @@ const differentMeaning = new Map<string, string>(
 
 /** Keys that the design knows and this version does not. */
 const laterKeys = new Set([
-  'sweep',
   'stages',
   'command',
   'launch',

@@ -1,14 +1,14 @@
 /** `--set key.path=value` on a checked recipe: values are YAML, `null` removes a key, errors read as those of a file. */
+import { isKeyPath, setKey } from './keyValues.ts';
 import { checkRecipe } from './parse.ts';
 import { type Problem, pathText, RecipeError, wholeText } from './problem.ts';
 import type { Recipe } from './schema.ts';
-import { isRecord } from './schemaComplaints.ts';
 import { readYaml } from './yamlText.ts';
 
 export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Recipe {
   if (overrides.length === 0) return recipe;
   const edited: Record<string, unknown> = structuredClone(recipe);
-  for (const override of overrides) setKey(edited, override);
+  for (const override of overrides) setOverride(edited, override);
   const { recipe: result, complaints } = checkRecipe(edited);
   const errors = complaints.filter(complaint => complaint.severity === 'error');
   if (!result || errors.length > 0) {
@@ -22,23 +22,15 @@ export function applyOverrides(recipe: Recipe, overrides: readonly string[]): Re
   return result;
 }
 
-function setKey(recipe: Record<string, unknown>, override: string): void {
+function setOverride(recipe: Record<string, unknown>, override: string): void {
   const equals = override.indexOf('=');
-  const keys = override.slice(0, Math.max(equals, 0)).trim().split('.');
-  if (equals < 1 || keys.some(key => !/^[\w-]+$/.test(key) || key === '__proto__'))
+  const key = override.slice(0, Math.max(equals, 0)).trim();
+  if (equals < 1 || !isKeyPath(key))
     throw refusal(override, 'it has no form key.path=value', 'Write for example --set train.max_steps=100.');
   const { value, problems } = readYaml(override.slice(equals + 1));
   if (problems[0]) throw refusal(override, problems[0].message, problems[0].remedy);
-  let section = recipe;
-  for (const [i, key] of keys.slice(0, -1).entries()) {
-    section[key] ??= {};
-    const next = section[key];
-    if (!isRecord(next)) throw refusal(override, `${keys.slice(0, i + 1).join('.')} has no keys of its own`);
-    section = next;
-  }
-  const last = keys.at(-1)!;
-  if (value === null || value === undefined) delete section[last];
-  else section[last] = value;
+  const blocked = setKey(recipe, key, value);
+  if (blocked) throw refusal(override, `${blocked} has no keys of its own`);
 }
 
 function refusal(override: string, why: string, remedy?: string): RecipeError {

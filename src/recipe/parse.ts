@@ -6,6 +6,7 @@ import { type Complaint, type KeyPath, type Problem, type Range, wholeText } fro
 import { crossFieldComplaints } from './rules.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 import { isRecord, schemaComplaints, valueAt } from './schemaComplaints.ts';
+import { sweepComplaints } from './sweepComplaints.ts';
 import { readYaml, type YamlText } from './yamlText.ts';
 
 export type { KeyPath, Problem, Range } from './problem.ts';
@@ -33,7 +34,11 @@ export function parseRecipe(text: string, file?: string): ParsedRecipe {
 export function checkRecipe(value: unknown): { recipe: Recipe | null; complaints: Complaint[] } {
   const parsed = recipeSchema.safeParse(value);
   if (!parsed.success) return { recipe: null, complaints: schemaComplaints(parsed.error.issues, value) };
-  return { recipe: parsed.data, complaints: crossFieldComplaints(parsed.data) };
+  const { data } = parsed;
+  return {
+    recipe: data,
+    complaints: [...crossFieldComplaints(data), ...sweepComplaints(data, crossFieldComplaints)],
+  };
 }
 
 /** A missing key is shown at the section that lacks it, a key of a default at the nearest section that is written. */

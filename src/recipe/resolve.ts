@@ -22,7 +22,7 @@ export function resolveRecipe(
   written: Recipe,
   { variant, fileName, overrides = [], name }: ResolveOptions,
 ): ResolvedRecipe {
-  const recipe = applyOverrides(written, overrides);
+  const { sweep: _, ...recipe } = applyOverrides(written, overrides);
   const method = withoutUndefined(methodOf(recipe, variant));
   return withoutUndefined({
     ...recipe,

@@ -266,6 +266,14 @@ export const recipeSchema = z.strictObject({
     })
     .describe('How the result is written.')
     .prefault({}),
+  sweep: z
+    .record(z.string().max(128), z.array(z.unknown()).min(1).max(100))
+    .optional()
+    .meta({
+      description:
+        'Key paths with lists of values: `holdfast sweep` (the lens Sweep) runs every combination, 100 at most. See below. Other runs take the values above.',
+      examples: [{ 'method.regularize.weight': [0.1, 0.3, 1], 'train.seed': [1, 2, 3] }],
+    }),
   stop_if: z
     .union([rule.transform(text => [text]), z.array(rule).max(32)])
     .optional()
@@ -290,7 +298,7 @@ export type VariantName = (typeof variantNames)[number];
  * What a run really does: one variant, every default written out. `name` and `evaluated data` are settled; paths are
  * still as written, and `start.paths` maps each of them to an absolute path.
  */
-export interface ResolvedRecipe extends Omit<Recipe, 'name' | 'data' | 'retain' | 'train'> {
+export interface ResolvedRecipe extends Omit<Recipe, 'name' | 'data' | 'retain' | 'train' | 'sweep'> {
   name: string;
   /** A variant's name, or a label such as `plain-third-rate` for an arm of a comparison. */
   variant: string;

@@ -22,7 +22,13 @@ function complaintsOf(issue: Issue, prefix: KeyPath, input: unknown): Complaint[
       return issue.keys.map(key => unknownKey(path, key));
     case 'invalid_type':
       if (value === undefined || value === null) return [missing(path, issue.expected, value)];
-      return bad('wrong-type', `${name} must be ${typeNames[issue.expected] ?? issue.expected}, not ${shown(value)}`);
+      return bad(
+        'wrong-type',
+        `${name} must be ${typeNames[issue.expected] ?? issue.expected}, not ${shown(value)}`,
+        path[0] === 'sweep' && isRecord(value)
+          ? 'Write whole key paths: method.regularize.weight: [0.1, 1].'
+          : undefined,
+      );
     case 'invalid_value': {
       const values = issue.values.map(String);
       if (value === undefined) return [missing(path, values.join(' or '), value)];

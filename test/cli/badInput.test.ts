@@ -131,8 +131,8 @@ const cases: Case[] = [
   },
   {
     title: 'a key of later work',
-    files: yaml(recipe('sweep: { train.seed: [1, 2] }')),
-    says: /sweep.*not supported yet/,
+    files: yaml(recipe('stages: [a, b]')),
+    says: /stages.*not supported yet/,
     line: 8,
   },
   {

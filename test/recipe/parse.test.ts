@@ -89,7 +89,6 @@ test('learning-rate and learningRate are slips of learning_rate, and at the top 
 });
 
 const later = [
-  'sweep: { train.seed: [1, 2] }',
   'stages: []',
   'command: [x]',
   'launch: torchrun',
