@@ -9,6 +9,8 @@ const quiet = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Frames are drawn by the CPU either way; without a simulated GPU in between, several times as fast.
+  '--disable-gpu',
   // A page in the background must be as quick as one in front.
   '--disable-renderer-backgrounding',
   '--disable-background-timer-throttling',
@@ -24,9 +26,8 @@ export async function openBrowser(): Promise<Browser> {
   }
   const { default: packaged } = await import('@sparticuz/chromium');
   const executablePath = await packaged.executablePath();
-  const args = packaged.args.filter(arg => !/^--headless|single-process|no-zygote/.test(arg));
   try {
-    return await chromium.launch({ executablePath, args: [...args, ...quiet], headless: true });
+    return await chromium.launch({ executablePath, args: quiet, headless: true });
   } catch (error) {
     throw new Error('The browser did not start. On Debian and Ubuntu: apt-get install libnss3 libnspr4', {
       cause: error,
