@@ -11,7 +11,7 @@ import { tryLock } from './lock.ts';
 import type { RunFolder } from './runFolder.ts';
 import { type RunSummary, runSummarySchema, summarise } from './runSummary.ts';
 import { RunsError } from './runsError.ts';
-import { readJsonChecked, writeFileSafely } from './safeFile.ts';
+import { readJsonChecked, removeTornWrites, writeFileSafely } from './safeFile.ts';
 import { isOver } from './status.ts';
 import type { Store } from './store.ts';
 
@@ -122,6 +122,7 @@ class SafeAdapter implements Adapter<IndexData> {
   }
 
   async write(data: IndexData): Promise<void> {
+    removeTornWrites(this.#file);
     await writeFileSafely(this.#file, JSON.stringify(data));
   }
 }

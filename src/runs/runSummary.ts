@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { worstVerdict } from '../domain/statistics.ts';
 import type { RunStatus } from '../protocol/result.ts';
 import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
-import { checkpointsIn, folderBytes } from './diskUse.ts';
+import { diskUseOf } from './diskUse.ts';
 import type { RunFolder } from './runFolder.ts';
 import { type Outcome, readOutcome } from './runOutcome.ts';
 import { RunsError } from './runsError.ts';
@@ -64,6 +64,7 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
     isSealed(request, store.folder),
   ]);
   const { evaluated, steps, loss } = told ?? nothingTold;
+  const { bytes, checkpoints } = diskUseOf(run.folder);
   return {
     id: run.id,
     name: user?.name ?? request.name,
@@ -78,8 +79,8 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
     steps: steps ?? request.recipe.train.max_steps ?? null,
     loss,
     ...outcomeOf(evaluated),
-    checkpoints: checkpointsIn(run.checkpoints).map(({ step, folder, bytes }) => ({ step, folder, bytes })),
-    bytes: folderBytes(run.folder),
+    checkpoints: checkpoints.map(({ step, name, bytes }) => ({ step, folder: name, bytes })),
+    bytes,
     star: user?.star ?? false,
     hidden: user?.hidden ?? false,
     tags: user?.tags ?? [],

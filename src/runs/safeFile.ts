@@ -3,9 +3,9 @@
  * is on the disk. Reading takes no links and no more than a limit: a store may have come with a hostile repository.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
 
@@ -37,8 +37,17 @@ export async function writeJsonSafely(file: string, value: unknown): Promise<voi
   await writeFileSafely(file, `${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** What somebody left who was killed while writing `file`. Only for whoever holds the lock under which it is written. */
+export function removeTornWrites(file: string): void {
+  const torn = readdirSync(dirname(file)).filter(
+    name => name.startsWith(`${basename(file)}.`) && name.endsWith('.tmp'),
+  );
+  for (const name of torn) rmSync(join(dirname(file), name), { force: true });
+}
+
 /** `null` when there is no such file. Throws when it is a link, no plain file, or larger than `limit` bytes. */
 export async function readFileChecked(file: string, limit: number): Promise<string | null> {
+  if (isMissing(file)) return null;
   let handle: FileHandle;
   try {
     handle = await open(file, constants.O_RDONLY | noFollow | (constants.O_NONBLOCK ?? 0));
@@ -86,6 +95,7 @@ export async function readJsonChecked<S extends z.ZodType>(
 
 /** An open plain file for streaming; `null` when it is not there. */
 export async function openChecked(file: string): Promise<FileHandle | null> {
+  if (isMissing(file)) return null;
   try {
     const handle = await open(file, constants.O_RDONLY | noFollow | (constants.O_NONBLOCK ?? 0));
     await checkPlain(handle, file).catch(async error => {
@@ -97,6 +107,15 @@ export async function openChecked(file: string): Promise<FileHandle | null> {
     if (systemCode(error) === 'ENOENT') return null;
     if (systemCode(error) === 'ELOOP') throw new RunsError('damaged', `${file} is a link`, { file });
     throw fromSystem(error, file, 'reading');
+  }
+}
+
+/** Half of the small files of a run are not there, and an open that fails is dear: a list of runs looks at ten thousand. */
+function isMissing(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
   }
 }
 

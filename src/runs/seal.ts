@@ -3,12 +3,14 @@
  * hold any request; without the seal it is shown and never run.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, lstatSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { holdfastHome } from './home.ts';
 import type { RunRequest } from './runFolder.ts';
-import { fromSystem, systemCode } from './runsError.ts';
-import { readFileChecked } from './safeFile.ts';
+import { fromSystem } from './runsError.ts';
+import { readFileChecked, syncFolder } from './safeFile.ts';
+import { makeFileWhole, makeFolder } from './wholeFile.ts';
 
 export async function sealRequest(request: Omit<RunRequest, 'seal'>, store: string): Promise<RunRequest> {
   return { ...request, seal: sealOf(request, store, await readKey(true)) };
@@ -39,21 +41,35 @@ function canonical(value: unknown): string {
     .join(',')}}`;
 }
 
+/** As last read: a list of runs asks for it ten thousand times. */
+let known: { stamp: string; key: string } | undefined;
+
 async function readKey(create: boolean): Promise<string> {
   const file = join(holdfastHome(), 'seal.key');
   if (create) await makeKey(file);
+  const stamp = stampOf(file);
+  if (known && known.stamp === stamp) return known.key;
   const key = await readFileChecked(file, 1024);
   if (!key) throw new Error(`${file} is missing or empty`);
+  known = { stamp, key };
   return key;
 }
 
+function stampOf(file: string): string {
+  const { ino, ctimeMs, size } = lstatSync(file);
+  return [file, ino, ctimeMs, size].join(' ');
+}
+
+/** Durable before anything is sealed with it: without its key a run is nobody's. */
 async function makeKey(file: string): Promise<void> {
+  const home = dirname(file);
   try {
-    await mkdir(holdfastHome(), { recursive: true });
-    const handle = await open(file, 'wx', 0o600);
-    await handle.writeFile(randomBytes(32).toString('hex'));
-    await handle.close();
+    if (existsSync(file)) return;
+    await mkdir(dirname(home), { recursive: true });
+    await makeFolder(home);
+    await makeFileWhole(file, randomBytes(32).toString('hex'), 0o600);
+    await syncFolder(home);
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw fromSystem(error, file, 'writing');
+    throw fromSystem(error, file, 'writing');
   }
 }

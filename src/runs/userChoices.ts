@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { lockHolder, waitForLock } from './lock.ts';
 import type { RunFolder, RunUser } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
-import { writeJsonSafely } from './safeFile.ts';
+import { removeTornWrites, writeJsonSafely } from './safeFile.ts';
 import type { Store } from './store.ts';
 
 /** What is left out stays as it is; `null` takes a choice back. */
@@ -34,6 +34,7 @@ export async function changeUser(store: Store, runs: readonly RunFolder[], chang
   try {
     for (const run of runs) {
       const user = applyChange((await run.user()) ?? {}, checked);
+      removeTornWrites(run.userJson);
       await writeJsonSafely(run.userJson, user);
       changed.push(user);
     }

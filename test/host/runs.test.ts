@@ -53,7 +53,7 @@ suite('Runs', () => {
     const ended = await runWith(app, id, ({ status }) => status === 'finished');
     assert(ended.verdict, 'no verdict');
     assert.equal(ended.step, 60);
-    assert.match(drawn(app)[id] ?? '', /^replay \| (kept|forgot|cannot tell).* \| run\.finished$/);
+    assert.match(drawn(app)[id] ?? '', /^replay \| (kept|forgot|cannot tell).* \| run\.finished\.saved$/);
     const checkpoints = app.tree.getChildren({ kind: 'run', id });
     assert(
       checkpoints.length > 0 && checkpoints.every(({ kind }) => kind === 'checkpoint'),
