@@ -20,7 +20,7 @@ import { ChangeBell } from './changeBell.ts';
 import { decodeJournalLine, encodeJournalLine } from './journalLine.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError } from './runsError.ts';
-import { openChecked } from './safeFile.ts';
+import { openChecked, syncFolder } from './safeFile.ts';
 
 const longestLine = 8 * 1024 * 1024;
 
@@ -45,6 +45,8 @@ export class JournalWriter {
       const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
       const descriptor = openSync(file, flags, 0o644);
       cutTornLine(descriptor);
+      // A file that was synced is lost all the same when its name is.
+      await syncFolder(run.folder);
       return new JournalWriter(file, descriptor, attempt, before + 1);
     } catch (error) {
       throw fromSystem(error, file, 'opening');

@@ -2,11 +2,12 @@
  * A lock that the dead cannot hold: a file made with O_EXCL that names its holder. It is stale only when the holder is
  * provably gone; a holder on another host is never pushed out. Knows nothing of what it protects.
  */
-import { constants, copyFileSync, linkSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
 import { isAlive, ownIdentity, type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
 import { fromSystem, systemCode } from './runsError.ts';
 import { readJsonChecked } from './safeFile.ts';
+import { makeFileWhole } from './wholeFile.ts';
 
 export interface Lock {
   release(): void;
@@ -48,30 +49,12 @@ export async function waitForLock(
   }
 }
 
-/** Linked into place whole, so nobody ever reads a lock without its holder. */
+/** Nobody ever reads a lock without its holder, and no power loss leaves one. */
 async function create(file: string, me: ProcessIdentity): Promise<boolean> {
-  const own = `${file}.${me.pid}-${Math.random().toString(36).slice(2, 8)}`;
   try {
-    const handle = await open(own, 'wx');
-    await handle.writeFile(JSON.stringify(me));
-    await handle.close();
-    placeWhole(own, file);
-    return true;
+    return await makeFileWhole(file, JSON.stringify(me));
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
     throw fromSystem(error, file, 'locking');
-  } finally {
-    await rm(own, { force: true });
-  }
-}
-
-function placeWhole(own: string, file: string): void {
-  try {
-    linkSync(own, file);
-  } catch (error) {
-    // File systems without hard links: made in place, with the risk that somebody reads it half written and waits.
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EINVAL'].includes(systemCode(error))) throw error;
-    copyFileSync(own, file, constants.COPYFILE_EXCL);
   }
 }
 

@@ -9,6 +9,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { holdfastHome } from './home.ts';
 import { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
+import { makeFolder } from './wholeFile.ts';
 
 /** Names of devices are no folders on Windows. */
 const runIdPattern = /^(?!(con|nul|prn|aux|com\d|lpt\d)$)[a-z0-9-]{1,64}$/;
@@ -87,8 +88,8 @@ export class Store {
     try {
       // One after the other: a recursive mkdir tells a read-only disk as a missing folder.
       await mkdir(dirname(this.folder), { recursive: true });
-      await mkdir(this.folder).catch(ignoreExisting);
-      await mkdir(this.runsFolder).catch(ignoreExisting);
+      await makeFolder(this.folder);
+      await makeFolder(this.runsFolder);
       const ignore = join(this.folder, '.gitignore');
       if (!existsSync(ignore)) await writeFile(ignore, '*\n', { flag: 'wx' }).catch(ignoreExisting);
     } catch (error) {
