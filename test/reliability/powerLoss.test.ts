@@ -223,12 +223,7 @@ function* everyLoss(disk: RecordedDisk): Generator<PowerLoss> {
     const pending = pendingAt(disk, at);
     yield { at, fates: new Map() };
     yield { at, fates: new Map(pending.map(number => [number, 'lost'])) };
-    for (const number of pending) {
-      yield { at, fates: new Map([[number, 'lost']]) };
-      if (disk.operations[number]?.kind !== 'write') continue;
-      yield { at, fates: new Map([[number, 'torn']]) };
-      yield { at, fates: new Map([[number, 'zeroed']]) };
-    }
+    for (const number of pending) yield { at, fates: new Map([[number, 'lost']]) };
   }
 }
 
