@@ -62,6 +62,8 @@ export class RunState {
   marks: RunView['marks'] = [];
   finished: { reason: string; step: number; seconds: number; tokens: number; peakMemoryBytes: number } | null = null;
   failure: ErrorReport | null = null;
+  /** The stop rule that ended this attempt. */
+  brokenRule: string | null = null;
   exit: { code: number | null; signal: string | null; reason: string; stderr: string[] } | null = null;
   peakMemoryBytes: number | null = null;
   /** Where the present attempt took up, and whether what it did again came out the same. */
@@ -149,6 +151,7 @@ export class RunState {
       this.attempt = attempt;
       this.finished = null;
       this.failure = null;
+      this.brokenRule = null;
       this.exit = null;
       this.#clock.restart();
     }
@@ -184,6 +187,7 @@ export class RunState {
       case 'checkpointed':
         return this.#mark(record.step, 'checkpoint', record.folder);
       case 'stopRule':
+        this.brokenRule = record.rule;
         return this.#mark(record.step, 'stopRule', record.rule);
       case 'resumed':
         return this.#rewind(record.fromStep, record.checkpoint, record.attempt);
@@ -209,6 +213,7 @@ export class RunState {
         this.peakMemoryBytes = Math.max(this.peakMemoryBytes ?? 0, record.metrics.memoryBytes ?? 0) || null;
         return [];
       case 'hello':
+      case 'waiting':
       case 'alive':
       case 'firstBatch':
       case 'estimate':

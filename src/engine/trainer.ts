@@ -10,6 +10,7 @@ import { peakMemoryBytes } from './environment.ts';
 import { refuseFailedChecks, stepZeroChecks } from './evaluate/stepZero/checks.ts';
 import type { StepMetrics } from './model/tuningModel.ts';
 import { type OpenedRun, openRun } from './openRun.ts';
+import { whenThereIsRoom } from './roomOnDisk.ts';
 import type { RunControl } from './runControl.ts';
 import { type Sampler, samplerOf } from './samples.ts';
 import { learningRateSchedule, type Schedule } from './schedule.ts';
@@ -131,13 +132,14 @@ class Training {
     await this.#evaluate(true);
     this.#observer({ type: 'progress', phase: 'saving', fraction: 0 });
     const { name, variant } = recipe;
-    await model.save(outputs.model, { name, variant, attempt, step: this.#progress.step, fingerprints });
+    const { step } = this.#progress;
+    await this.#write(() => model.save(outputs.model, { name, variant, attempt, step, fingerprints }));
     return this.#finished('completed');
   }
 
   async #evaluate(final: boolean): Promise<void> {
     const { step } = this.#progress;
-    const event = await this.#run.evaluator.evaluate(step, final);
+    const event = await this.#write(() => this.#run.evaluator.evaluate(step, final));
     this.#observer(event);
     for (const sample of (await this.#sampler?.(step)) ?? []) this.#observer(sample);
     this.#progress = { ...this.#progress, evaluatedStep: step };
@@ -156,10 +158,15 @@ class Training {
     const { step, bestStep } = this.#progress;
     if (step === 0 || this.#checkpoints.has(step)) return;
     this.#progress.seconds = this.#clock.seconds;
-    const written = await this.#checkpoints.write(this.#run.model.state, this.#progress, this.#run.identity);
+    const { model, identity } = this.#run;
+    const written = await this.#write(() => this.#checkpoints.write(model.state, this.#progress, identity));
     this.#observer({ type: 'checkpointed', step, ...written });
     // Nobody may have heard of this one: those that are in the journal stay.
     if (!this.#control.isAbandoned) await this.#checkpoints.removeOthers(bestStep);
+  }
+
+  #write<T>(write: () => Promise<T>): Promise<T> {
+    return whenThereIsRoom(write, this.#observer, this.#control);
   }
 
   #finished(reason: FinishedEvent['reason']): FinishedEvent {

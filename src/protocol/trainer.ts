@@ -169,6 +169,9 @@ export const checkpointedEvent = z.object({
   bytes: z.number().int(),
 });
 
+/** It stands still until somebody has done something about it; the next event but `alive` says that it goes on. */
+export const waitingEvent = z.object({ type: z.literal('waiting'), code: z.string(), message: z.string() });
+
 export const aliveEvent = z.object({ type: z.literal('alive') });
 
 export const stopRuleEvent = z.object({ type: z.literal('stopRule'), step: z.number().int(), rule: z.string() });
@@ -224,6 +227,7 @@ export const trainerEventSchema = z.discriminatedUnion('type', [
   evaluatedEvent,
   sampleEvent,
   checkpointedEvent,
+  waitingEvent,
   aliveEvent,
   stopRuleEvent,
   firstBatchEvent,

@@ -64,8 +64,9 @@ class Supervisor {
   /** The journal says where this attempt takes up. */
   #hasRewound: boolean;
   #paused = false;
-  /** Why it goes no further although nobody paused it. */
-  #waitsFor: string | undefined;
+  /** The journal, and the trainer, go no further although nobody paused them: why. */
+  #journalWaits: string | undefined;
+  #trainerWaits: string | undefined;
   /** Of the last checkpoint. */
   #savedStep: number;
   #isGone = false;
@@ -164,6 +165,7 @@ class Supervisor {
     if (!this.#hasRewound && comesOfTraining.has(event.type)) this.#rewind();
     if (event.type === 'step') this.#step = event.step;
     if (event.type === 'checkpointed') this.#savedStep = event.step;
+    this.#noteWaiting(event);
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
@@ -192,24 +194,32 @@ class Supervisor {
     if (this.#fatal) return;
     try {
       this.#journal?.append(event);
-      if (this.#journal?.isWaiting && !this.#waitsFor) this.#waitForRoom();
+      if (this.#journal?.isWaiting && !this.#journalWaits) this.#waitForRoom();
     } catch (error) {
       this.#fatal = errorReport(error);
       this.#stop();
     }
   }
 
+  #noteWaiting(event: TrainerEvent): void {
+    if (event.type === 'alive') return;
+    const before = this.#trainerWaits;
+    const isFull = event.type === 'waiting' && event.code === 'disk-full';
+    this.#trainerWaits = isFull ? diskIsFull : event.type === 'waiting' ? event.message : undefined;
+    if (this.#trainer && before !== this.#trainerWaits) this.#pulse(this.#trainer);
+  }
+
   /** The trainer stands still; what it still says waits in memory. */
   #waitForRoom(): void {
-    this.#waitsFor = 'the disk is full: it goes on once there is room';
+    this.#journalWaits = diskIsFull;
     if (!this.#trainer) return;
     this.#trainer.send({ type: 'pause' });
     this.#pulse(this.#trainer);
   }
 
   #goOnIfThereIsRoom(trainer: TrainerProcess): void {
-    if (!this.#waitsFor || !this.#journal?.tryAgain()) return;
-    this.#waitsFor = undefined;
+    if (!this.#journalWaits || !this.#journal?.tryAgain()) return;
+    this.#journalWaits = undefined;
     this.#write({ type: 'handled', command: 'resume', id: 'disk', note: 'the disk was full, and there is room again' });
     if (!this.#paused) trainer.send({ type: 'resume' });
     this.#pulse(trainer);
@@ -263,9 +273,10 @@ class Supervisor {
     const idle = work !== null && work === this.#work;
     this.#work = work;
     try {
-      const paused = this.#paused || this.#waitsFor !== undefined;
+      const waitsFor = this.#journalWaits ?? this.#trainerWaits;
+      const paused = this.#paused || waitsFor !== undefined;
       const pulse = { step: this.#step, paused, silentMs: trainer.silentMs, idle };
-      this.#heartbeats.write({ ...pulse, ...(this.#waitsFor && { waitsFor: this.#waitsFor }) });
+      this.#heartbeats.write({ ...pulse, ...(waitsFor && { waitsFor }) });
     } catch (error) {
       this.#fatal ??= errorReport(error);
       this.#stop();
@@ -295,7 +306,7 @@ class Supervisor {
       case 'pause':
       case 'resume':
         this.#paused = command.type === 'pause';
-        if (!this.#waitsFor) trainer.send({ type: command.type });
+        if (!this.#journalWaits) trainer.send({ type: command.type });
         this.#pulse(trainer);
         return;
       case 'note':
@@ -349,6 +360,8 @@ class Supervisor {
     }
   }
 }
+
+const diskIsFull = 'the disk is full: it goes on once there is room';
 
 const comesOfTraining: ReadonlySet<TrainerEvent['type']> = new Set(['series', 'checked', 'evaluated', 'step']);
 

@@ -223,7 +223,7 @@ export class TrainerProcess {
   #isProgress({ type }: TrainerEvent): boolean {
     if (type === 'step') this.#stepsSinceStop += 1;
     if (this.#stepsSinceStop > 2) return false;
-    return type !== 'alive' || this.#clock.awake() - this.#askedAt < aliveCountsMs;
+    return (type !== 'alive' && type !== 'waiting') || this.#clock.awake() - this.#askedAt < aliveCountsMs;
   }
 
   #greet(event: TrainerEvent): boolean {

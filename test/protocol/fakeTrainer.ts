@@ -77,17 +77,17 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     if (step === options.dieAtStep) return die(options);
     say(stepEvent(start, step, options));
     if (step % start.recipe.evaluate.every === 0 && step < steps) say(evaluation(start, step, false, options));
-    if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) checkpoint(start, step);
+    if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) await checkpoint(start, step);
     await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
   }
   if (options.saveMs) await pause(options.saveMs);
-  if (step > 0) checkpoint(start, step);
+  if (step > 0) await checkpoint(start, step);
   for (const [index, prompt] of start.recipe.retain.prompts.entries()) {
     say({ type: 'sample', step, index, prompt, base: `base answer ${index}`, tuned: `tuned answer ${index}` });
   }
   say(evaluation(start, step, true, options));
   mkdirSync(start.outputs.model, { recursive: true });
-  writeFileSync(join(start.outputs.model, 'holdfast.json'), JSON.stringify({ step }));
+  await whenThereIsRoom(() => writeFileSync(join(start.outputs.model, 'holdfast.json'), JSON.stringify({ step })));
   const reason = step < steps ? 'stopped' : 'completed';
   const seconds = (Date.now() - startedAt) / 1000;
   say({ type: 'finished', reason, step, seconds, tokens: step * 1024, peakMemoryBytes: peak(), model: '.' });
@@ -252,11 +252,30 @@ function check(start: StartCommand): void {
   say({ type: 'estimate', memoryBytes: 300_000_000, secondsPerStep: 0.2, seconds: 40 });
 }
 
-function checkpoint(start: StartCommand, step: number): void {
+async function checkpoint(start: StartCommand, step: number): Promise<void> {
   checkpointAsked = false;
   const folder = `a${start.attempt}-step-${step}`;
-  writeCheckpoint(join(start.outputs.checkpoints, folder), step);
+  await whenThereIsRoom(() => writeCheckpoint(join(start.outputs.checkpoints, folder), step));
   say({ type: 'checkpointed', step, folder, bytes: 1000 });
+}
+
+/** As the real one does: waits, says so, and gives up when it is to stop. */
+async function whenThereIsRoom(write: () => void): Promise<void> {
+  for (let isSaid = false; ; isSaid = true) {
+    try {
+      return write();
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+      const { message } = error;
+      if (stopping || inputEnded) {
+        say({ type: 'failed', code: 'disk-full', message });
+        leave(1);
+        await never();
+      }
+      if (!isSaid) say({ type: 'waiting', code: 'disk-full', message });
+      await pause(20);
+    }
+  }
 }
 
 /** Nothing in it is worth anything, but it verifies. */

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import type { RunResult } from '../../src/protocol/result.ts';
-import type { RunExit } from '../../src/runs/runFolder.ts';
+import { noSmallDisk } from '../runs/smallDisk.ts';
 import { ownHome, temporaryFolder, testEngine, testProject } from '../runs/testStore.ts';
 
 ownHome();
 
-const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/tmp']).status === 0;
-const skip = canMount ? false : 'no user namespaces with tmpfs on this machine';
+const skip = noSmallDisk;
 
 /** Runs a shell script in a project on a small disk of its own. */
 async function onSmallDisk(script: string, trainer: object): Promise<string> {
@@ -34,20 +32,6 @@ async function onSmallDisk(script: string, trainer: object): Promise<string> {
   });
   return stdout;
 }
-
-test('a disk that fills up ends the run visibly, with its exit record and a sound journal', { skip }, async () => {
-  const output = await onSmallDisk(
-    `"$NODE" "$CLI" run test.tune.yaml --json; echo "---$?---"; cat .holdfast/runs/*/exit.json; echo "---"; tail -n 1 .holdfast/runs/*/journal.ndjson`,
-    { steps: 1_000_000, rate: 0 },
-  );
-  const [result, code, exit, last] = output.split('---');
-  assert.equal(code, '3');
-  assert.equal((JSON.parse(result!) as RunResult).error?.code, 'disk-full');
-  const record = JSON.parse(exit!) as RunExit;
-  assert.deepEqual([record.outcome, record.error?.code], ['failed', 'disk-full']);
-  assert.ok(record.lastStep > 100);
-  assert.equal(JSON.parse(last!).type, 'exited');
-});
 
 test('a disk that is full before the start makes no run and says so', { skip }, async () => {
   const output = await onSmallDisk(
