@@ -11,5 +11,6 @@ import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
 import { show } from './commands/show.ts';
 import { stop } from './commands/stop.ts';
+import { sweep } from './commands/sweep.ts';
 
-export const commands: Command[] = [run, compare, check, ls, show, logs, stop, resume, queue, evaluate, doctor];
+export const commands: Command[] = [run, compare, sweep, check, ls, show, logs, stop, resume, queue, evaluate, doctor];

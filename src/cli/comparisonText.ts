@@ -27,8 +27,10 @@ export function comparisonText(results: RunResult[]): string {
     '',
     'Nats per token; points of accuracy where the budget is in points. ✓ kept  ✗ forgot  ? cannot tell  (r) also replayed',
   ];
-  for (const { variant, status, error } of results)
-    if (status !== 'finished') lines.push(`${variant}: ${error?.message ?? statusWord(status)}`);
+  for (const { variant, status, error, stopRule, steps } of results) {
+    const ending = stopRule ? `stopped at step ${steps} by the rule "${stopRule}"` : statusWord(status);
+    if (status !== 'finished') lines.push(`${variant}: ${error?.message ?? ending}`);
+  }
   lines.push(verdictNote(true, null));
   return lines.join('\n');
 }

@@ -33,6 +33,7 @@ export function runResult(state: RunState, status: RunStatus): RunResult {
     runtime: prepared?.runtime ?? null,
     comparison: prepared?.fingerprints.comparison ?? null,
     warnings: warningsOf(state),
+    ...(status === 'stopped' && state.brokenRule && { stopRule: state.brokenRule }),
     ...(error && { error }),
   };
 }

@@ -44,6 +44,8 @@ export interface RunResult {
   /** Fingerprint: results that differ in it are not compared. */
   comparison: string | null;
   warnings: string[];
+  /** The rule of `stop_if` that ended it. */
+  stopRule?: string;
   /** How the trainer's process ended, once it has: `code` is null when a signal ended it. */
   exit?: { code: number | null; signal: string | null; stderr: string[] };
   error?: ErrorReport;

@@ -1,0 +1,86 @@
+/** Runs of one group, queued together: followed one after the other to their ends, then one table for all. */
+import { randomBytes } from 'node:crypto';
+import { exitCodes } from '../protocol/exitCode.ts';
+import type { RunResult } from '../protocol/result.ts';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { createRun } from '../runs/createRun.ts';
+import { launchRunner } from '../runs/launch.ts';
+import { ownIdentity } from '../runs/processIdentity.ts';
+import type { RunFolder } from '../runs/runFolder.ts';
+import type { Store } from '../runs/store.ts';
+import { exitCodeFor, watchToEnd } from './commands/run.ts';
+import { comparisonText } from './comparisonText.ts';
+import { thisMachine } from './machine.ts';
+import type { Output } from './output.ts';
+import { Interruptions } from './watchRun.ts';
+import { checkReportPlace, writeReport } from './writeReport.ts';
+
+export interface Arms {
+  kind: 'compare' | 'sweep';
+  recipeFile: string;
+  recipeText: string;
+  store: Store;
+  arms: ResolvedRecipe[];
+  /** A Markdown file to write at the end. */
+  report?: string;
+  detached: boolean;
+  output: Output;
+}
+
+/** Resolves to the exit code. */
+export async function runArms({ kind, arms, report, detached, output, ...recipe }: Arms): Promise<number> {
+  if (report) await checkReportPlace(report);
+  const { store } = recipe;
+  const machine = await thisMachine();
+  const group = `${kind}-${randomBytes(4).toString('hex')}`;
+  const owner = detached ? undefined : await ownIdentity();
+  const runs: RunFolder[] = [];
+  for (const resolved of arms) {
+    runs.push(await createRun({ ...machine, ...recipe, variant: 'as-written', resolved, group, owner }));
+  }
+  await launchRunner({ ...machine, store, trusted: true });
+  if (detached) return leave(group, runs, output);
+  return showArms(await watchAll(store, runs, output), runs, report, output);
+}
+
+export async function showArms(
+  results: RunResult[],
+  runs: RunFolder[],
+  report: string | undefined,
+  output: Output,
+): Promise<number> {
+  output.line();
+  output.line(comparisonText(results));
+  if (report) {
+    await writeReport(report, runs);
+    output.line(`\nReport: ${report}`);
+  }
+  output.answer(results);
+  return overallExitCode(results);
+}
+
+async function watchAll(store: Store, runs: RunFolder[], output: Output): Promise<RunResult[]> {
+  const interruptions = new Interruptions();
+  const results: RunResult[] = [];
+  try {
+    for (const [place, run] of runs.entries()) {
+      results.push(await watchToEnd(store, run, output, interruptions, { behind: runs.slice(place + 1) }));
+    }
+  } finally {
+    interruptions.end();
+  }
+  return results;
+}
+
+function leave(group: string, runs: RunFolder[], output: Output): number {
+  output.line(`${runs.length} runs are queued as ${group}. See holdfast queue; later: holdfast compare ${group}`);
+  output.answer({ group, runs: runs.map(({ id, folder }) => ({ id, folder, status: 'queued' })) });
+  return exitCodes.done;
+}
+
+/** Stopped beats failed beats done. An arm that a rule of the recipe stopped has done what it was to do. */
+function overallExitCode(results: RunResult[]): number {
+  const codes = results.map(result => (result.stopRule ? exitCodes.done : exitCodeFor(result, false)));
+  if (codes.includes(exitCodes.stopped)) return exitCodes.stopped;
+  return codes.find(code => code !== exitCodes.done) ?? exitCodes.done;
+}
