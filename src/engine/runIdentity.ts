@@ -79,7 +79,7 @@ function differencesOf(start: StartCommand, before: RunIdentity, now: RunIdentit
 
 function wordsFor(start: StartCommand, name: string): string {
   const folder = start.paths[start.recipe.model] ?? start.recipe.model;
-  if (name === 'model') return `the base weights in ${folder}`;
+  if (name === 'model') return `the base model in ${folder}`;
   if (name === 'tokenizer') return `the tokenizer in ${folder}`;
   const file = new Map(trainedFiles(start)).get(name);
   return file === undefined ? `the data set ${name}` : `the content of ${start.paths[file] ?? file}`;
