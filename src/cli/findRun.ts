@@ -1,7 +1,19 @@
 /** A run by its id, by the beginning or a part of it, or by `last`. */
 import type { RunFolder } from '../runs/runFolder.ts';
 import { RunsError } from '../runs/runsError.ts';
+import { type Command, wrongUse } from './command.ts';
 import { storeHere } from './machine.ts';
+
+/** Each once, in the order they were named. */
+export async function findRuns(command: Command, names: readonly string[]): Promise<RunFolder[]> {
+  if (names.length === 0) throw wrongUse(command, 'RUN is missing');
+  const runs = new Map<string, RunFolder>();
+  for (const name of names) {
+    const run = await findRun(name);
+    runs.set(run.id, run);
+  }
+  return [...runs.values()];
+}
 
 export async function findRun(name: string): Promise<RunFolder> {
   const store = storeHere();

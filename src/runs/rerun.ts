@@ -10,6 +10,9 @@ import { sizeAndHash } from './checkpointFiles.ts';
 import { type CreateRun, resolveText } from './createRun.ts';
 import { readJournal } from './journal.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
+import { RunsError } from './runsError.ts';
+import { isSealed } from './seal.ts';
+import type { Store } from './store.ts';
 
 /** What a new run is made with. */
 export type Rerun = Pick<CreateRun, 'recipeFile' | 'variant' | 'resolved' | 'overrides' | 'name'> & {
@@ -23,6 +26,14 @@ export interface ChangesSince {
   /** As written in the recipe: files that are no longer what they were, or gone. */
   data: string[];
   engine: { before: string; now: string } | null;
+}
+
+/** What was made elsewhere is looked at, never started: not even its copy. */
+export async function refuseForeign(store: Store, request: RunRequest): Promise<void> {
+  if (await isSealed(request, store.folder)) return;
+  throw new RunsError('not-ours', `${request.id} was made elsewhere; it is looked at, never started`, {
+    remedy: 'Open its recipe, keep it as a file of yours, and start that.',
+  });
 }
 
 export async function changesSince(run: RunFolder, request: RunRequest, engineVersion: string): Promise<ChangesSince> {

@@ -17,6 +17,8 @@ import { isRunId, type Store } from './store.ts';
 export interface TrashedRun {
   id: string;
   bytes: number;
+  /** In milliseconds since 1970. */
+  deletedAt: number;
 }
 
 export async function trashRun(store: Store, run: RunFolder): Promise<void> {
@@ -50,7 +52,7 @@ export async function trashedRuns(store: Store): Promise<TrashedRun[]> {
   return ids
     .sort()
     .reverse()
-    .map(id => ({ id, bytes: folderBytes(join(trash, id)) }));
+    .map(id => ({ id, bytes: folderBytes(join(trash, id)), deletedAt: timeOf(join(trash, id)) }));
 }
 
 /** For good. Returns what was freed. */
@@ -67,6 +69,9 @@ export async function emptyTrash(store: Store): Promise<TrashedRun[]> {
 }
 
 export const isInTrash = (store: Store, id: string): boolean => isFolder(join(trashOf(store), id));
+
+/** A rename changes the time of the inode, of the contents it does not. */
+const timeOf = (folder: string): number => lstatSync(folder, { throwIfNoEntry: false })?.ctimeMs ?? 0;
 
 const trashOf = (store: Store): string => join(store.folder, 'trash');
 

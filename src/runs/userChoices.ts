@@ -33,9 +33,10 @@ export async function changeUser(store: Store, runs: readonly RunFolder[], chang
   const lock = await lockUser(store);
   try {
     for (const run of runs) {
-      const user = applyChange((await run.user()) ?? {}, checked);
+      const before = (await run.user()) ?? {};
+      const user = applyChange(before, checked);
       removeTornWrites(run.userJson);
-      await writeJsonSafely(run.userJson, user);
+      if (JSON.stringify(user) !== JSON.stringify(before)) await writeJsonSafely(run.userJson, user);
       changed.push(user);
     }
   } finally {

@@ -1,27 +1,54 @@
 /** `holdfast ls`: the runs of this project, newest first. */
 import { worstVerdict } from '../../domain/statistics.ts';
 import { formatSigned } from '../../domain/words.ts';
+import { nameOfFile } from '../../recipe/resolve.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
+import { searchRuns } from '../../runs/runSearch.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
-import { type Command, flag, jsonOption } from '../command.ts';
+import { tagOf } from '../../runs/userChoices.ts';
+import { type Command, flag, jsonOption, list, text } from '../command.ts';
 import { storeHere } from '../machine.ts';
-import { table } from '../table.ts';
+import { bytes, table } from '../table.ts';
 
 export const ls: Command = {
   name: 'ls',
   summary: 'List the runs of this project.',
-  usage: '[--all] [--json]',
-  options: { all: { type: 'boolean', help: 'Hidden runs too.' }, ...jsonOption },
+  usage: '[--search WORDS] [--tag TAG …] [--all] [--sizes] [--json]',
+  options: {
+    search: {
+      type: 'string',
+      value: 'WORDS',
+      help: 'All of them, in name, recipe, variant, status, verdict or notes.',
+    },
+    tag: { type: 'string', multiple: true, value: 'TAG', help: 'Those that have a tag that begins so.' },
+    all: { type: 'boolean', help: 'Hidden runs too.' },
+    sizes: { type: 'boolean', help: 'What each run and checkpoint takes on the disk.' },
+    ...jsonOption,
+  },
   async run({ values, output }) {
     const store = storeHere();
     const index = await RunIndex.open(store, { mayWrite: true });
-    const runs = (await index.refresh()).filter(({ hidden }) => flag(values, 'all') || !hidden);
+    const tags = list(values, 'tag').map(tag => `#${tagOf(tag)}`);
+    const matches = searchRuns([text(values, 'search') ?? '', ...tags].join(' '));
+    const all = await index.refresh();
+    const runs = all.filter(run => (flag(values, 'all') || !run.hidden) && matches(run));
     output.answer(runs);
-    if (runs.length === 0) output.line(`No runs in ${store.folder}. Start one with: holdfast run RECIPE`);
+    if (all.length === 0) output.line(`No runs in ${store.folder}. Start one with: holdfast run RECIPE`);
+    else if (runs.length === 0) output.line(`None of ${all.length} runs in ${store.folder} is listed by these words.`);
+    else if (flag(values, 'sizes')) output.line(sizesTable(runs));
     else output.line(table(columns, runs.map(row)));
     return 0;
   },
 };
+
+function sizesTable(runs: readonly RunSummary[]): string {
+  const rows = runs.flatMap(run => [
+    [run.id, bytes(run.bytes)],
+    ...run.checkpoints.map(({ folder, bytes: size }) => [`  ${folder}`, bytes(size)]),
+  ]);
+  const total = runs.reduce((sum, run) => sum + run.bytes, 0);
+  return table([{ title: 'run' }, { title: 'size', right: true }], [...rows, [`${runs.length} runs`, bytes(total)]]);
+}
 
 const columns = [
   { title: 'run' },
@@ -31,6 +58,7 @@ const columns = [
   { title: 'loss', right: true },
   { title: 'verdict' },
   { title: 'worst set' },
+  { title: 'said of it' },
 ];
 
 function row(run: RunSummary): string[] {
@@ -44,7 +72,21 @@ function row(run: RunSummary): string[] {
     run.loss?.toFixed(3) ?? '',
     run.verdict ?? '',
     name && worst ? `${name} ${formatSigned(worst.value)} ${worst.unit}` : '',
+    saidOf(run),
   ];
+}
+
+/** "★ my best #good": what the user says, where he says something. */
+function saidOf({ id, name, star, tags, hidden, foreign }: RunSummary): string {
+  const isNamed = !id.includes(nameOfFile(name));
+  const words = [
+    star && '★',
+    isNamed && name,
+    ...tags.map(tag => `#${tag}`),
+    hidden && '(hidden)',
+    foreign && '(imported)',
+  ];
+  return words.filter(Boolean).join(' ');
 }
 
 /** By verdict, then by loss: a set that was kept never hides one that was forgotten. */

@@ -1,7 +1,7 @@
 /** A run once more: straight away when nothing has changed since, else after one question that says what has. */
 import * as vscode from 'vscode';
 import { engineVersion } from '../../runs/engineFolder.ts';
-import { asItIs, asItRan, type ChangesSince, changesSince } from '../../runs/rerun.ts';
+import { asItIs, asItRan, type ChangesSince, changesSince, refuseForeign } from '../../runs/rerun.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import type { App } from '../app.ts';
 import { pastRecipeUri } from '../runs/pastRecipe.ts';
@@ -13,11 +13,7 @@ const { t } = vscode.l10n;
 export async function rerun(app: App, run: RunEntry): Promise<string | undefined> {
   const request = await run.folder.request();
   if (!request) throw new RunsError('unknown-run', t('The run {0} is no longer there.', run.id));
-  if (run.foreign) {
-    throw new RunsError('not-ours', t('{0} was made elsewhere; it is looked at, never started.', run.id), {
-      remedy: t('Open its recipe, keep it as a file of yours, and start that.'),
-    });
-  }
+  await refuseForeign(run.store, request);
   const changes = await changesSince(run.folder, request, engineVersion(app.extension.fsPath));
   const choice = await ask(run, changes);
   if (!choice) return undefined;
