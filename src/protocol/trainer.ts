@@ -15,7 +15,7 @@ const nonFinite = z.record(z.string(), z.enum(['nan', 'inf', '-inf'])).optional(
 const interval = { value: z.number(), low: z.number(), high: z.number() };
 
 /** An estimate over items with its 95 % interval. `method` names how the interval was made. */
-export const estimateSchema = z.object({
+const estimateSchema = z.object({
   ...interval,
   unit: z.string(),
   items: z.number().int(),
@@ -23,7 +23,7 @@ export const estimateSchema = z.object({
 });
 export type Estimate = z.infer<typeof estimateSchema>;
 
-export const accuracySchema = z.object({
+const accuracySchema = z.object({
   base: z.number(),
   tuned: z.number(),
   /** Points: 100 × (base − tuned), with its own interval. */
@@ -57,15 +57,15 @@ export const setScoreSchema = estimateSchema.extend({
 });
 export type SetScore = z.infer<typeof setScoreSchema>;
 
-export const learningSchema = estimateSchema.extend({ base: z.number(), tuned: z.number() });
+const learningSchema = estimateSchema.extend({ base: z.number(), tuned: z.number() });
 export type Learning = z.infer<typeof learningSchema>;
 
 export const stepZeroChecks = ['labels', 'mask', 'precision', 'neutral', 'penalty', 'trainEqualsEval'] as const;
 export type StepZeroCheck = (typeof stepZeroChecks)[number];
 
-export const laneNames = ['loss', 'kl', 'forgetting', 'learningRate', 'gradientNorm', 'speed', 'other'] as const;
+const laneNames = ['loss', 'kl', 'forgetting', 'learningRate', 'gradientNorm', 'speed', 'other'] as const;
 
-export const helloEvent = z.object({
+const helloEvent = z.object({
   type: z.literal('hello'),
   protocol: z.number().int(),
   engine: z.string(),
@@ -108,7 +108,7 @@ export const preparedEvent = z.object({
   warnings: z.array(z.string()),
 });
 
-export const checkedEvent = z.object({
+const checkedEvent = z.object({
   type: z.literal('checked'),
   ok: z.boolean(),
   checks: z.partialRecord(
@@ -117,7 +117,7 @@ export const checkedEvent = z.object({
   ),
 });
 
-export const seriesEvent = z.object({
+const seriesEvent = z.object({
   type: z.literal('series'),
   name: z.string(),
   label: z.string().optional(),
@@ -125,7 +125,7 @@ export const seriesEvent = z.object({
   lane: z.enum(laneNames),
 });
 
-export const progressEvent = z.object({
+const progressEvent = z.object({
   type: z.literal('progress'),
   /** loading | tokenizing | base scores | checks | evaluating | final evaluation | saving … */
   phase: z.string(),
@@ -139,7 +139,7 @@ export const stepEvent = z.object({
   nonFinite,
 });
 
-export const evaluatedEvent = z.object({
+const evaluatedEvent = z.object({
   type: z.literal('evaluated'),
   step: z.number().int(),
   /** The end: all items, on the weights as saved. */
@@ -152,7 +152,7 @@ export const evaluatedEvent = z.object({
   items: z.string().optional(),
 });
 
-export const sampleEvent = z.object({
+const sampleEvent = z.object({
   type: z.literal('sample'),
   step: z.number().int(),
   index: z.number().int(),
@@ -161,7 +161,7 @@ export const sampleEvent = z.object({
   tuned: z.string(),
 });
 
-export const checkpointedEvent = z.object({
+const checkpointedEvent = z.object({
   type: z.literal('checkpointed'),
   step: z.number().int(),
   /** Folder name below outputs.checkpoints. */
@@ -170,14 +170,14 @@ export const checkpointedEvent = z.object({
 });
 
 /** It stands still until somebody has done something about it; the next event but `alive` says that it goes on. */
-export const waitingEvent = z.object({ type: z.literal('waiting'), code: z.string(), message: z.string() });
+const waitingEvent = z.object({ type: z.literal('waiting'), code: z.string(), message: z.string() });
 
-export const aliveEvent = z.object({ type: z.literal('alive') });
+const aliveEvent = z.object({ type: z.literal('alive') });
 
-export const stopRuleEvent = z.object({ type: z.literal('stopRule'), step: z.number().int(), rule: z.string() });
+const stopRuleEvent = z.object({ type: z.literal('stopRule'), step: z.number().int(), rule: z.string() });
 
 /** Answer of a `check` job: the first batch as text with its loss mask. */
-export const firstBatchEvent = z.object({
+const firstBatchEvent = z.object({
   type: z.literal('firstBatch'),
   rows: z.array(
     z.object({
@@ -188,7 +188,7 @@ export const firstBatchEvent = z.object({
   supervisedShare: z.number(),
 });
 
-export const estimateEvent = z.object({
+const estimateEvent = z.object({
   type: z.literal('estimate'),
   memoryBytes: z.number(),
   secondsPerStep: z.number(),
@@ -208,7 +208,7 @@ export const finishedEvent = z.object({
   model: z.string().optional(),
 });
 
-export const failedEvent = z.object({
+const failedEvent = z.object({
   type: z.literal('failed'),
   code: z.string(),
   message: z.string(),
@@ -237,7 +237,6 @@ export const trainerEventSchema = z.discriminatedUnion('type', [
 ]);
 
 export type TrainerEvent = z.infer<typeof trainerEventSchema>;
-export type HelloEvent = z.infer<typeof helloEvent>;
 export type PreparedEvent = z.infer<typeof preparedEvent>;
 export type CheckedEvent = z.infer<typeof checkedEvent>;
 export type SeriesEvent = z.infer<typeof seriesEvent>;
