@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   const run = await createRun({
     recipeFile,
     variant: 'plain',
+    overrides: ['checkpoint.every=40'],
     engineFolder: testEngine(),
     trainer: fakeTrainer({ steps: 1_000_000, rate: 500 }),
     node: await chooseNode(),
