@@ -1,6 +1,6 @@
 /** What tests inside the editor share: the extension's parts, recipes of their own, and waiting for states. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { HoldfastExports } from '../../src/extension.ts';
@@ -42,6 +42,12 @@ export async function openRecipe(name: string, text: string): Promise<vscode.Tex
   const document = await vscode.workspace.openTextDocument(file);
   await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
   return document;
+}
+
+/** A figure for people to read, among what mocha says. */
+export function tell(figure: string): void {
+  const report = process.env.HOLDFAST_TEST_REPORT;
+  if (report) appendFileSync(report, `    ${figure}\n`);
 }
 
 /** Asks until the answer is one; fails in words when it never comes. */

@@ -89,23 +89,35 @@ export class CheckPanel implements PageBackend, vscode.Disposable {
         prepared: first('prepared'),
       };
     } catch (error) {
-      const { message, line, remedy } = errorReport(error);
-      const problem = { severity: 'error' as const, message, ...(line && { line }), ...(remedy && { remedy }) };
-      return { problems: [problem], firstBatch: null, estimate: null, prepared: null };
+      return { problems: [problemOf(error)], firstBatch: null, estimate: null, prepared: null };
     }
   }
 }
 
 function viewOf({ recipe: { file, text }, variant }: CheckSubject): CheckView {
   const { recipe, problems } = parseRecipe(text, file);
-  const settings = recipe ? flattenSettings(resolveRecipe(recipe, { variant, fileName: basename(file) })) : {};
+  const shown: CheckView['problems'] = problems.map(({ severity, message, remedy, range }) => {
+    return { severity, message, remedy, line: range.line };
+  });
+  let settings: CheckView['settings'] = {};
+  try {
+    if (recipe) settings = flattenSettings(resolveRecipe(recipe, { variant, fileName: basename(file) }));
+  } catch (error) {
+    // Not every recipe has what a variant needs.
+    shown.push(problemOf(error));
+  }
   return {
     recipe: vscode.workspace.asRelativePath(file, false),
     variant,
-    problems: problems.map(({ severity, message, remedy, range }) => ({ severity, message, remedy, line: range.line })),
+    problems: shown,
     settings,
     firstBatch: null,
     estimate: null,
     prepared: null,
   };
+}
+
+function problemOf(error: unknown): CheckView['problems'][number] {
+  const { message, line, remedy } = errorReport(error);
+  return { severity: 'error', message, ...(line && { line }), ...(remedy && { remedy }) };
 }

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { PageCommand } from './pageChannel.ts';
 
-const commands = {
+export const pageCommands = {
   stop: 'holdfast.stop',
   openRecipe: 'holdfast.openRunRecipe',
   revealFolder: 'holdfast.revealRunFolder',
@@ -19,6 +19,8 @@ export async function obeyPage({ command, run, line }: PageCommand, shown: reado
   if (command !== 'openRun' && id !== undefined && !shown.includes(id)) {
     throw new Error(vscode.l10n.t('This page does not show the run {0}.', id));
   }
-  if (command === 'exportReport') await vscode.commands.executeCommand(commands.exportReport, run ? [run] : shown);
-  else await vscode.commands.executeCommand(commands[command], id, line);
+  // Without an id a command would take what is selected elsewhere.
+  if (id === undefined && command !== 'compareWith') throw new Error(vscode.l10n.t('This page shows no run.'));
+  if (command === 'exportReport') await vscode.commands.executeCommand(pageCommands.exportReport, run ? [run] : shown);
+  else await vscode.commands.executeCommand(pageCommands[command], id, line);
 }
