@@ -9,6 +9,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type RunExit, RunFolder, type RunRequest, runFormat } from './runFolder.ts';
+import { emptyOutcome, readOutcome } from './runOutcome.ts';
 import { fromSystem, RunsError } from './runsError.ts';
 import { openChecked, syncFolder, writeJsonSafely } from './safeFile.ts';
 import type { Store } from './store.ts';
@@ -84,7 +85,7 @@ async function exitOf(from: RunFolder): Promise<RunExit> {
   if (exit) return exit;
   const reason = 'imported without an exit record: what became of it is not known';
   const attempt = (await from.process().catch(() => null))?.attempt ?? 1;
-  const lastStep = (await from.heartbeat().catch(() => null))?.step ?? 0;
+  const { step: lastStep } = await readOutcome(from).catch(emptyOutcome);
   const nothing = { code: null, signal: null, stderr: [] };
   return { v: runFormat, attempt, outcome: 'failed', ...nothing, reason, lastStep, t: Date.now() };
 }

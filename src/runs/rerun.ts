@@ -106,7 +106,7 @@ async function hashesToldBy(run: RunFolder): Promise<Set<string>> {
     const prepared = records.find(record => record.type === 'prepared');
     if (prepared?.type !== 'prepared') continue;
     const { data, probes } = prepared.fingerprints;
-    return new Set([...Object.values(data), ...Object.values(probes)]);
+    return new Set([...Object.values(data), ...Object.values(probes)].filter(hash => /^[0-9a-f]{64}$/.test(hash)));
   }
   return new Set();
 }

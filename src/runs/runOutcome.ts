@@ -16,6 +16,8 @@ export interface Outcome {
   /** Of the whole run; null where the part that was read does not say. */
   steps: number | null;
   loss: number | null;
+  /** The last one that was told. */
+  step: number;
 }
 
 /** Final evaluations, answers and the exit record fit into the first. */
@@ -32,7 +34,7 @@ export async function readOutcome(run: RunFolder): Promise<Outcome> {
   return outcome;
 }
 
-const emptyOutcome = (): Outcome => ({ evaluated: null, steps: null, loss: null });
+export const emptyOutcome = (): Outcome => ({ evaluated: null, steps: null, loss: null, step: 0 });
 
 function fold(records: readonly JournalRecord[]): Outcome {
   const outcome = emptyOutcome();
@@ -41,7 +43,7 @@ function fold(records: readonly JournalRecord[]): Outcome {
 }
 
 function take(outcome: Outcome, record: JournalRecord): void {
-  if (record.type === 'step') outcome.loss = record.metrics.loss ?? null;
+  if (record.type === 'step') Object.assign(outcome, { loss: record.metrics.loss ?? null, step: record.step });
   else if (record.type === 'evaluated') outcome.evaluated = record;
   else if (record.type === 'prepared') outcome.steps = record.steps;
   // What an older attempt did after this step is done again.

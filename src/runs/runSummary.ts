@@ -6,7 +6,7 @@ import type { RunStatus } from '../protocol/result.ts';
 import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
 import { diskUseOf } from './diskUse.ts';
 import type { RunFolder } from './runFolder.ts';
-import { type Outcome, readOutcome } from './runOutcome.ts';
+import { emptyOutcome, readOutcome } from './runOutcome.ts';
 import { RunsError } from './runsError.ts';
 import { readFileChecked } from './safeFile.ts';
 import { isSealed } from './seal.ts';
@@ -63,7 +63,7 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
     readFileChecked(run.notes, largestNotes).catch(nothingWhenDamaged),
     isSealed(request, store.folder),
   ]);
-  const { evaluated, steps, loss } = told ?? nothingTold;
+  const { evaluated, steps, loss } = told ?? emptyOutcome();
   const { bytes, checkpoints } = diskUseOf(run.folder);
   return {
     id: run.id,
@@ -89,8 +89,6 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
     foreign: !sealed,
   };
 }
-
-const nothingTold: Outcome = { evaluated: null, steps: null, loss: null };
 
 function outcomeOf(evaluated: EvaluatedEvent | null): Pick<RunSummary, 'verdict' | 'sets' | 'learning'> {
   if (!evaluated) return { verdict: null, sets: {}, learning: {} };
