@@ -9,6 +9,7 @@ import type { TrainerEvent } from '../../protocol/trainer.ts';
 import type { VariantName } from '../../recipe/schema.ts';
 import type { NodeChoice } from '../../runs/nodePath.ts';
 import type { Rerun } from '../../runs/rerun.ts';
+import type { ForkRun, Resumed } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { findStore, type Store } from '../../runs/store.ts';
@@ -97,6 +98,29 @@ export class RunService {
     const resolved = resolveText(recipe.file, recipe.text, { variant });
     const paths = resolvePaths(resolved, { ...machine, storeRoot: machine.store.root });
     return runTrainerJob({ ...machine, job: 'check', recipe: resolved, paths, trusted: isTrusted(), signal });
+  }
+
+  /** One more attempt of a run that is over. */
+  async resume({ store, folder }: Pick<RunEntry, 'store' | 'folder'>, from?: string): Promise<Resumed> {
+    const tools = await this.#tools();
+    const { resumeRun } = await import('../../runs/resumeRun.ts');
+    const resumed = await resumeRun({ store, run: folder, from, trusted: isTrusted() });
+    await this.#launch({ ...tools, store }, [folder]);
+    return resumed;
+  }
+
+  /** A new run that begins at a checkpoint of another and may differ. */
+  async fork(
+    { store, folder }: Pick<RunEntry, 'store' | 'folder'>,
+    options: Pick<ForkRun, 'from' | 'overrides' | 'name'>,
+  ): Promise<Resumed> {
+    const tools = await this.#tools();
+    const trainer = trainerOfTests();
+    const { forkRun } = await import('../../runs/resumeRun.ts');
+    const machine = { ...tools, modelRoots: readSettings().modelFolders, ...(trainer && { trainer }) };
+    const forked = await forkRun({ ...options, store, run: folder, machine });
+    await this.#launch({ ...tools, store }, [forked.run]);
+    return forked;
   }
 
   async stop(run: RunFolder): Promise<void> {
