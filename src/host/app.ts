@@ -5,6 +5,7 @@ import { Panels } from './panels/panels.ts';
 import { InlineMetrics } from './recipe/inlineMetrics.ts';
 import { registerLanguageFeatures } from './recipe/languageFeatures.ts';
 import { RecipeDocuments } from './recipe/recipeDocuments.ts';
+import { askForLeftAlone } from './runs/leftAlone.ts';
 import { LiveRuns } from './runs/liveRuns.ts';
 import { watchNotes } from './runs/notes.ts';
 import { notifyEnd } from './runs/notifications.ts';
@@ -29,9 +30,11 @@ export class App implements vscode.Disposable {
   /** The docked view, once it was shown. */
   metrics: MetricsView | undefined;
   readonly #view: RunsView;
+  readonly #memory: vscode.Memento;
   readonly #parts: vscode.Disposable[];
 
-  constructor(extension: vscode.Uri, log: vscode.LogOutputChannel, view: RunsView) {
+  constructor(extension: vscode.Uri, log: vscode.LogOutputChannel, view: RunsView, memory: vscode.Memento) {
+    this.#memory = memory;
     const around = { extension, log };
     this.extension = extension;
     this.log = log;
@@ -68,6 +71,7 @@ export class App implements vscode.Disposable {
   async begin(): Promise<void> {
     await this.model.refresh();
     this.service.adoptQueues(this.model.runs).catch(error => this.log.error(error));
+    void askForLeftAlone(this.model.runs, this.#memory).catch(error => this.log.error(error));
   }
 
   resolveMetrics(view: vscode.WebviewView): void {
