@@ -26,6 +26,7 @@ export function registerCommands(
 }
 
 const runs = () => import('./runCommands.ts');
+const resumes = () => import('./resumeCommands.ts');
 const manage = () => import('./manageCommands.ts');
 
 function handlers(context: vscode.ExtensionContext): Handlers {
@@ -54,6 +55,8 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     compare: async () => (await runs()).compare,
     check: async () => (await runs()).check,
     stop: async () => (await runs()).stop,
+    resumeRun: async () => (await resumes()).resumeRun,
+    forkRun: async () => (await resumes()).forkRun,
     showRun: async () => (await runs()).showRun,
     compareSelected: async () => (await runs()).compareSelected,
     openRunRecipe: async () => (await runs()).openRunRecipe,
