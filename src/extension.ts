@@ -16,7 +16,7 @@ export function activate(context: vscode.ExtensionContext): HoldfastExports {
   const log = vscode.window.createOutputChannel('Holdfast', { log: true });
   const app = once(async () => {
     const { App } = await import('./host/app.ts');
-    const built = new App(context.extensionUri, log, view);
+    const built = new App(context.extensionUri, log, view, context.workspaceState);
     context.subscriptions.push(built);
     await built.begin();
     return built;
