@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { App } from './host/app.ts';
 import { registerCommands } from './host/commands/commands.ts';
+import { QueueDrag } from './host/runs/queueDrag.ts';
 import { RunsView } from './host/runs/runsView.ts';
 import { readSettings } from './host/settings.ts';
 
@@ -21,7 +22,7 @@ export function activate(context: vscode.ExtensionContext): HoldfastExports {
     await built.begin();
     return built;
   });
-  const view = new RunsView(async () => (await app()).tree);
+  const view = new RunsView(async () => (await app()).tree, new QueueDrag(app));
   useHome();
   context.subscriptions.push(
     log,

@@ -11,6 +11,7 @@ import { watchNotes } from './runs/notes.ts';
 import { notifyEnd } from './runs/notifications.ts';
 import { registerPastRecipes } from './runs/pastRecipe.ts';
 import { PastRuns } from './runs/pastRuns.ts';
+import { QueueModel } from './runs/queueModel.ts';
 import { registerRowColours } from './runs/runRows.ts';
 import { RunService } from './runs/runService.ts';
 import { RunsModel } from './runs/runsModel.ts';
@@ -25,6 +26,7 @@ export class App implements vscode.Disposable {
   readonly model: RunsModel;
   readonly service: RunService;
   readonly panels: Panels;
+  readonly queues: QueueModel;
   readonly tree: RunsTree;
   readonly inlineMetrics: InlineMetrics;
   /** The docked view, once it was shown. */
@@ -43,7 +45,8 @@ export class App implements vscode.Disposable {
     this.service = new RunService(extension.fsPath, log);
     this.panels = new Panels(this.model, this.service, around);
     this.#view = view;
-    this.tree = new RunsTree(this.model);
+    this.queues = new QueueModel(this.model, log);
+    this.tree = new RunsTree(this.model, this.queues);
     this.inlineMetrics = new InlineMetrics(this.recipes, this.model);
     const live = new LiveRuns(this.model);
     const past = new PastRuns(this.model);
@@ -52,6 +55,7 @@ export class App implements vscode.Disposable {
       this.recipes,
       this.model,
       this.panels,
+      this.queues,
       this.tree,
       view.attach(this.tree, this.model),
       this.inlineMetrics,
@@ -70,6 +74,7 @@ export class App implements vscode.Disposable {
   /** Resolves once the runs are known; those that wait for nobody get a runner. */
   async begin(): Promise<void> {
     await this.model.refresh();
+    await this.queues.refresh();
     this.service.adoptQueues(this.model.runs).catch(error => this.log.error(error));
     void askForLeftAlone(this.model.runs, this.#memory).catch(error => this.log.error(error));
   }

@@ -28,7 +28,7 @@ const queueSchema = z.object({
 });
 export type Queue = z.output<typeof queueSchema>;
 
-const emptyQueue: Queue = { v: queueFormat, order: [], onError: 'continue', held: null, taken: null };
+export const emptyQueue: Queue = { v: queueFormat, order: [], onError: 'continue', held: null, taken: null };
 
 export interface WaitingRun {
   run: RunFolder;
@@ -57,11 +57,23 @@ export async function waitingRuns(store: Store, queue: Queue): Promise<WaitingRu
     const request = asked && (await run.request().catch(() => null));
     if (asked && request && request.id === id && request.v <= runFormat) waiting.push({ run, request, ...asked });
   }
-  const places = new Map(queue.order.map((id, place) => [id, place]));
-  const place = ({ run }: WaitingRun): number => places.get(run.id) ?? Number.POSITIVE_INFINITY;
-  const since = ({ request, resume }: WaitingRun): number => resume?.t ?? request.createdAt;
-  const byAge = (a: WaitingRun, b: WaitingRun) => since(a) - since(b) || (a.run.id < b.run.id ? -1 : 1);
-  return waiting.sort((a, b) => (place(a) === place(b) ? byAge(a, b) : place(a) - place(b)));
+  return inQueueOrder(waiting, queue, ({ run, request, resume }) => ({
+    id: run.id,
+    since: resume?.t ?? request.createdAt,
+  }));
+}
+
+/** As the queue says; what it does not name comes behind, oldest first. `since`: when the run, or one more attempt, was asked for. */
+export function inQueueOrder<T>(
+  runs: readonly T[],
+  { order }: Pick<Queue, 'order'>,
+  about: (run: T) => { id: string; since: number },
+): T[] {
+  const places = new Map(order.map((id, place) => [id, place]));
+  const known = runs.map(run => ({ run, ...about(run) }));
+  const place = ({ id }: { id: string }): number => places.get(id) ?? Number.POSITIVE_INFINITY;
+  known.sort((a, b) => (place(a) === place(b) ? a.since - b.since || (a.id < b.id ? -1 : 1) : place(a) - place(b)));
+  return known.map(({ run }) => run);
 }
 
 /** Looks for the files first: of thousands of runs nearly all are over. */
@@ -99,6 +111,17 @@ export async function changeQueue(store: Store, change: (queue: Queue, waiting: 
 export function moveRuns(store: Store, ids: readonly string[], before: string | null): Promise<Queue> {
   return changeQueue(store, (queue, waiting) => {
     for (const id of before === null ? ids : [...ids, before]) requireWaiting(id, waiting);
+    return { ...queue, order: placedBefore(waiting, ids, before) };
+  });
+}
+
+/** What was above comes to stand below, what was below above: what dropping one row on another means. */
+export function takePlace(store: Store, ids: readonly string[], target: string): Promise<Queue> {
+  return changeQueue(store, (queue, waiting) => {
+    for (const id of [...ids, target]) requireWaiting(id, waiting);
+    const at = waiting.indexOf(target);
+    const comeFromAbove = ids.every(id => waiting.indexOf(id) < at);
+    const before = comeFromAbove ? (waiting[at + 1] ?? null) : target;
     return { ...queue, order: placedBefore(waiting, ids, before) };
   });
 }

@@ -22,9 +22,9 @@ suite('What the extension declares', () => {
 
   test('commands that start programs need trust', () => {
     const starting = manifest.contributes.commands.filter(({ command }) =>
-      /\.(start\w*|compare|check|stop)$/.test(command),
+      /\.(start\w*|compare|sweep|check|stop)$/.test(command),
     );
-    assert.equal(starting.length, 8);
+    assert.equal(starting.length, 9);
     for (const { command, enablement } of starting) assert.equal(enablement, 'isWorkspaceTrusted', command);
   });
 

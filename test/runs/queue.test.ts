@@ -10,6 +10,7 @@ import {
   releaseQueue,
   runNext,
   setOnError,
+  takePlace,
   waitingRuns,
 } from '../../src/runs/queue.ts';
 import { ownHome, queueRun, type TestProject, testProject } from './testStore.ts';
@@ -52,6 +53,19 @@ test('several runs are moved together in the order given, also onto one of thems
   assert.deepEqual(placedBefore(waiting, ['b', 'c'], 'b'), ['a', 'b', 'c', 'd']);
   assert.deepEqual(placedBefore(waiting, ['c', 'd'], 'd'), ['a', 'b', 'c', 'd']);
   assert.deepEqual(placedBefore(waiting, ['a'], null), ['b', 'c', 'd', 'a']);
+});
+
+test('a run dropped on another takes its place, from above and from below', async () => {
+  const { project, ids } = await queueOf(4);
+  const [a, b, c, d] = ids as [string, string, string, string];
+  await takePlace(project.store, [a], c);
+  assert.deepEqual(await order(project), [b, c, a, d]);
+  await takePlace(project.store, [a], b);
+  assert.deepEqual(await order(project), [a, b, c, d]);
+  await takePlace(project.store, [a, b], d);
+  assert.deepEqual(await order(project), [c, d, a, b]);
+  await takePlace(project.store, [d], d);
+  assert.deepEqual(await order(project), [c, d, a, b]);
 });
 
 test('a run that does not wait has no place: the move is refused and changes nothing', async () => {

@@ -28,6 +28,7 @@ export function registerCommands(
 const runs = () => import('./runCommands.ts');
 const resumes = () => import('./resumeCommands.ts');
 const manage = () => import('./manageCommands.ts');
+const queue = () => import('./queueCommands.ts');
 
 function handlers(context: vscode.ExtensionContext): Handlers {
   return {
@@ -53,6 +54,7 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     },
     rerun: async () => (await runs()).rerun,
     compare: async () => (await runs()).compare,
+    sweep: async () => (await import('./sweep.ts')).sweep,
     check: async () => (await runs()).check,
     stop: async () => (await runs()).stop,
     resumeRun: async () => (await resumes()).resumeRun,
@@ -65,6 +67,14 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     exportReport: async () => (await runs()).exportReport,
     refreshRuns: async () => app => app.model.refresh(),
     showMoreRuns: async () => (app, group) => app.tree.showMore(String(group)),
+    runNext: async () => (await queue()).runNext,
+    moveUpInQueue: async () => (await queue()).shift(-1),
+    moveDownInQueue: async () => (await queue()).shift(1),
+    cancelQueued: async () => (await queue()).cancelQueued,
+    holdQueue: async () => (await queue()).hold,
+    releaseQueue: async () => (await queue()).release,
+    holdQueueOnError: async () => (await queue()).onError('hold'),
+    continueQueueOnError: async () => (await queue()).onError('continue'),
     renameRun: async () => (await manage()).renameRun,
     tagRuns: async () => (await manage()).tagRuns,
     starRuns: async () => (await manage()).setStar(true),

@@ -39,7 +39,7 @@ export class RecipeLenses implements vscode.CodeLensProvider, vscode.Disposable 
 
   #commands(document: vscode.TextDocument): vscode.Command[] {
     const { t } = vscode.l10n;
-    const { recipe } = this.#recipes.parsed(document);
+    const { recipe, rangeOf } = this.#recipes.parsed(document);
     const actions = [
       action(document, 'holdfast.start', `$(play) ${t('Start Fine-Tune')}`, t('Run the recipe as it is written')),
       ...variantActions(document, recipe),
@@ -55,6 +55,7 @@ export class RecipeLenses implements vscode.CodeLensProvider, vscode.Disposable 
         t('Check'),
         t('Show the first batch, every default and an estimate; nothing is trained'),
       ),
+      ...(rangeOf(['sweep']) ? [sweepAction(document)] : []),
     ];
     return [...(vscode.workspace.isTrusted ? actions : actions.map(leadToTrust)), this.#result(document)];
   }
@@ -83,6 +84,15 @@ function variantActions(document: vscode.TextDocument, recipe: Recipe | null): v
     variant('narrow', 'Narrow', t('Run with few trained tensors as the only method')),
   ];
 }
+
+/** Behind the others, which stay where they are; there also while the recipe has an error. */
+const sweepAction = (document: vscode.TextDocument): vscode.Command =>
+  action(
+    document,
+    'holdfast.sweep',
+    vscode.l10n.t('Sweep'),
+    vscode.l10n.t('Run every combination of the values under sweep, one after the other, and compare them'),
+  );
 
 function action(document: vscode.TextDocument, command: string, title: string, tooltip: string): vscode.Command {
   return { command, title, tooltip, arguments: [document.uri] };

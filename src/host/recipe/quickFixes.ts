@@ -51,7 +51,7 @@ function fixesOf(
   if (problem.suggestion) {
     const edit = new vscode.WorkspaceEdit();
     edit.replace(document.uri, range, problem.suggestion);
-    return [fix(vscode.l10n.t('Write "{0}" instead of "{1}"', problem.suggestion, key), edit)];
+    return [fix(vscode.l10n.t('Write "{0}" instead of "{1}"', problem.suggestion, document.getText(range)), edit)];
   }
   if (problem.code === 'unknown-key' || problem.code === 'foreign-key') {
     const meant = meantKey(problem.path.slice(0, -1).join('.'), key)?.key;

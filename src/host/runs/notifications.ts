@@ -8,11 +8,12 @@ export async function notifyEnd(run: RunEntry, model: RunsModel): Promise<void> 
   const runs = run.group ? model.runs.filter(({ group }) => group === run.group) : [run];
   if (runs.some(isLive)) return;
   const isFailure = runs.some(({ status }) => status === 'failed' || status === 'lost');
-  const isProblem = isFailure || runs.some(({ verdict }) => verdict === 'forgot');
+  const rules = await rulesThatStopped(runs);
+  const isProblem = isFailure || rules.size > 0 || runs.some(({ verdict }) => verdict === 'forgot');
   const level = readSettings().notifications;
   if (level === 'none' || (level === 'problems' && !isProblem)) return;
   const open = vscode.l10n.t('Open');
-  const text = runs.length > 1 ? comparisonWords(runs) : endWords(run);
+  const text = runs.length > 1 ? comparisonWords(runs, rules) : endWords(run, rules.get(run.id));
   const show = isFailure
     ? vscode.window.showErrorMessage
     : isProblem
@@ -27,14 +28,23 @@ export async function notifyEnd(run: RunEntry, model: RunsModel): Promise<void> 
   else await vscode.commands.executeCommand('holdfast.showRun', run.id);
 }
 
-const endWords = (run: RunEntry): string =>
-  [`${runLabel(run)}: ${statusWords(run)}`, verdictWords(run)].filter(Boolean).join(', ');
+/** By run: the rule of its recipe that ended it. */
+async function rulesThatStopped(runs: readonly RunEntry[]): Promise<Map<string, string>> {
+  const stopped = runs.filter(({ status }) => status === 'stopped');
+  const exits = await Promise.all(stopped.map(({ folder }) => folder.exit().catch(() => null)));
+  return new Map(stopped.flatMap(({ id }, place) => (exits[place]?.stopRule ? [[id, exits[place].stopRule]] : [])));
+}
+
+function endWords(run: RunEntry, rule: string | undefined): string {
+  const words = rule ? vscode.l10n.t('stopped at step {0} by its rule “{1}”', run.step, rule) : statusWords(run);
+  return [`${runLabel(run)}: ${words}`, verdictWords(run)].filter(Boolean).join(', ');
+}
 
 /** "support-tone: 6 runs compared. kept: replay; forgot: plain, narrow" */
-function comparisonWords(runs: readonly RunEntry[]): string {
+function comparisonWords(runs: readonly RunEntry[], rules: ReadonlyMap<string, string>): string {
   const outcomes = new Map<string, string[]>();
-  for (const { verdict, status, variant } of runs.toReversed()) {
-    const outcome = vscode.l10n.t(verdict ?? status);
+  for (const { id, verdict, status, variant } of runs.toReversed()) {
+    const outcome = rules.has(id) ? vscode.l10n.t('stopped by a rule') : vscode.l10n.t(verdict ?? status);
     outcomes.set(outcome, [...(outcomes.get(outcome) ?? []), variant]);
   }
   const parts = [...outcomes].map(([outcome, variants]) => `${outcome}: ${variants.join(', ')}`);

@@ -27,7 +27,8 @@ export class RunGroups {
   readonly #groupOf = new Map<string, RunGroup>();
   readonly #starred: ReadonlySet<string>;
 
-  constructor(runs: readonly RunEntry[]) {
+  /** `inQueueOrder`: those that wait, the first first. */
+  constructor(runs: readonly RunEntry[], inQueueOrder: (waiting: RunEntry[]) => RunEntry[] = waiting => waiting) {
     const roots = new Map<string, RunGroup>();
     for (const run of runs) {
       const key = keyOf(run);
@@ -37,6 +38,8 @@ export class RunGroups {
     }
     this.count = runs.length;
     this.#starred = new Set(runs.filter(({ star }) => star).map(({ id }) => id));
+    const queue = roots.get('queued');
+    if (queue) queue.runs = inQueueOrder(queue.runs);
     this.roots = [...roots.values()].sort((a, b) => rank(a) - rank(b));
     for (const root of this.roots) this.#settle(root);
   }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { TrainerEvent } from '../../protocol/trainer.ts';
-import type { VariantName } from '../../recipe/schema.ts';
+import type { Recipe, ResolvedRecipe, VariantName } from '../../recipe/schema.ts';
 import type { NodeChoice } from '../../runs/nodePath.ts';
 import type { Rerun } from '../../runs/rerun.ts';
 import type { ForkRun, Resumed } from '../../runs/resumeRun.ts';
@@ -71,22 +71,37 @@ export class RunService {
     return run.id;
   }
 
-  /** Plain, the three methods, plain at a third of the rate, and the recipe as written: one queue, one group. */
+  /** Plain, the three methods, plain at a third of the rate, and the recipe as written. */
   async compare(recipe: RecipeText): Promise<StartedRuns> {
-    const { createRun, resolveText } = await import('../../runs/createRun.ts');
-    const { parseRecipe } = await import('../../recipe/parse.ts');
     const { comparisonArms } = await import('../../recipe/variants.ts');
-    // Refuses a recipe with errors in the words that Start would use.
+    const parsed = await this.#parsed(recipe);
+    return this.startArms(recipe, 'compare', comparisonArms(parsed, { fileName: basename(recipe.file) }));
+  }
+
+  /** Every combination of the values under `sweep`; nothing is made. */
+  async sweepArms(recipe: RecipeText): Promise<ResolvedRecipe[]> {
+    const { sweepArms } = await import('../../recipe/sweep.ts');
+    return sweepArms(await this.#parsed(recipe), { fileName: basename(recipe.file) });
+  }
+
+  /** One queue, one group. */
+  async startArms(recipe: RecipeText, kind: 'compare' | 'sweep', arms: ResolvedRecipe[]): Promise<StartedRuns> {
+    const { createRun } = await import('../../runs/createRun.ts');
+    const machine = await this.#machine(recipe);
+    const group = `${kind}-${randomBytes(4).toString('hex')}`;
+    const runs: RunFolder[] = [];
+    for (const resolved of arms) runs.push(await createRun({ ...machine, variant: 'as-written', resolved, group }));
+    return this.#launch(machine, runs);
+  }
+
+  /** Refuses a recipe with errors in the words that Start would use. */
+  async #parsed(recipe: RecipeText): Promise<Recipe> {
+    const { resolveText } = await import('../../runs/createRun.ts');
+    const { parseRecipe } = await import('../../recipe/parse.ts');
     resolveText(recipe.file, recipe.text, { variant: 'as-written' });
     const parsed = parseRecipe(recipe.text, recipe.file).recipe;
     if (!parsed) throw new RunsError('recipe', 'The recipe cannot be read', { file: recipe.file });
-    const machine = await this.#machine(recipe);
-    const group = `compare-${randomBytes(4).toString('hex')}`;
-    const runs: RunFolder[] = [];
-    for (const resolved of comparisonArms(parsed, { fileName: basename(recipe.file) })) {
-      runs.push(await createRun({ ...machine, variant: 'as-written', resolved, group }));
-    }
-    return this.#launch(machine, runs);
+    return parsed;
   }
 
   /** The first batch, the resolved defaults and the estimate; no run is made. */
@@ -128,6 +143,11 @@ export class RunService {
     const { sendControl } = await import('../../runs/control.ts');
     await sendControl(run, 'stop');
     this.#log.info(`Asked ${run.id} to stop`);
+  }
+
+  /** A runner for what waits: it leaves at once where another one is at it. */
+  async serve(store: Store): Promise<void> {
+    await this.#launch({ ...(await this.#tools()), store }, []);
   }
 
   /** A queue whose runner is gone, as after a restart of the machine, gets a new one. */

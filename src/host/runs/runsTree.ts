@@ -4,6 +4,8 @@
  */
 import * as vscode from 'vscode';
 import { searchRuns } from '../../runs/runSearch.ts';
+import type { QueueModel } from './queueModel.ts';
+import { describeQueue } from './queueRow.ts';
 import { mostRows, type RunGroup, RunGroups } from './runGroups.ts';
 import { checkpointItem, groupItem, moreItem, runItem } from './runRows.ts';
 import type { RunEntry, RunsChange, RunsModel } from './runsModel.ts';
@@ -19,8 +21,9 @@ const mostSingleRows = 50;
 
 export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Disposable {
   readonly #model: RunsModel;
+  readonly #queues: QueueModel;
   readonly #changed = new vscode.EventEmitter<RunsNode | undefined>();
-  readonly #listener: vscode.Disposable;
+  readonly #listeners: vscode.Disposable[];
   readonly #nodes = new Map<string, RunsNode>();
   readonly #shownOf = new Map<string, number>();
   #groups = new RunGroups([]);
@@ -28,10 +31,14 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   #showsHidden = false;
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(model: RunsModel) {
+  constructor(model: RunsModel, queues: QueueModel) {
     this.#model = model;
+    this.#queues = queues;
     this.#arrange();
-    this.#listener = model.onDidChange(change => this.#refresh(change));
+    this.#listeners = [
+      model.onDidChange(change => this.#refresh(change)),
+      queues.onDidChange(() => this.#refreshQueue()),
+    ];
   }
 
   /** Only runs that match are listed; an empty text lists all. */
@@ -93,7 +100,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     switch (node.kind) {
       case 'group': {
         const group = this.#groups.group(node.id);
-        return group ? groupItem(group, this.#isOpen(group)) : new vscode.TreeItem(node.id);
+        if (!group) return new vscode.TreeItem(node.id);
+        const item = groupItem(group, this.#isOpen(group));
+        return group.id === 'queued' ? describeQueue(item, group, this.#queues) : item;
       }
       case 'run': {
         const run = this.#model.get(node.id);
@@ -124,13 +133,14 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   dispose(): void {
-    this.#listener.dispose();
+    for (const listener of this.#listeners) listener.dispose();
     this.#changed.dispose();
   }
 
   #arrange(): void {
     const matches = searchRuns(this.#query);
-    this.#groups = new RunGroups(this.#model.runs.filter(run => (this.#showsHidden || !run.hidden) && matches(run)));
+    const shown = this.#model.runs.filter(run => (this.#showsHidden || !run.hidden) && matches(run));
+    this.#groups = new RunGroups(shown, waiting => this.#queues.sorted(waiting));
   }
 
   /** Rows that changed in place are drawn again, groups that won or lost some are asked again. */
@@ -139,6 +149,12 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     this.#arrange();
     const nodes = sameGroups(before, this.#groups) ? this.#touched(ids, before) : [undefined];
     for (const node of nodes.length > mostSingleRows ? [undefined] : nodes) this.#changed.fire(node);
+  }
+
+  #refreshQueue(): void {
+    this.#arrange();
+    const node = this.#nodes.get('queued');
+    if (node && this.#groups.group('queued')) this.#changed.fire(node);
   }
 
   #touched(ids: ReadonlySet<string>, before: RunGroups): RunsNode[] {

@@ -14,9 +14,9 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   readonly onDidChangeTreeData = this.#changed.event;
 
   /** `tree` is asked for when the view is first seen. */
-  constructor(tree: () => Promise<RunsTree>) {
+  constructor(tree: () => Promise<RunsTree>, dragAndDropController: vscode.TreeDragAndDropController<RunsNode>) {
     this.#tree = tree;
-    const options = { treeDataProvider: this, canSelectMany: true, showCollapseAll: true };
+    const options = { treeDataProvider: this, dragAndDropController, canSelectMany: true, showCollapseAll: true };
     this.#view = vscode.window.createTreeView<RunsNode>('holdfast.runs', options);
   }
 
