@@ -61,6 +61,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
     ...(owner && { owner }),
   };
   await writeJsonSafely(run.resumeJson, resume);
+  await store.tellListeners();
   return { run, attempt: resume.attempt, ...point };
 }
 

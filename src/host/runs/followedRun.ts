@@ -7,6 +7,7 @@ import type { RunView } from '../../protocol/panel.ts';
 import type { RunStatus } from '../../protocol/result.ts';
 import { flattenSettings } from '../../recipe/resolve.ts';
 import { followJournalBatches } from '../../runs/journal.ts';
+import { identityFor, openState } from '../../runs/openState.ts';
 import { openChecked } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import type { RunEntry } from './runsModel.ts';
@@ -29,7 +30,10 @@ export class FollowedRun implements vscode.Disposable {
   readonly #entry: RunEntry;
   readonly #changed = new vscode.EventEmitter<FollowedChange>();
   readonly #end = new AbortController();
+  readonly #log: vscode.LogOutputChannel;
   #state: RunState;
+  /** Where its journal was read to when it was over; a run that is resumed goes on from there. */
+  #leftAt: number | null = null;
   #status: RunStatus;
   #reason: string;
   #logTail: string[] = [];
@@ -39,6 +43,7 @@ export class FollowedRun implements vscode.Disposable {
   constructor(entry: RunEntry, log: vscode.LogOutputChannel) {
     this.id = entry.id;
     this.#entry = entry;
+    this.#log = log;
     this.#status = entry.status;
     this.#reason = entry.reason;
     this.#state = new RunState(identityOf(entry, {}));
@@ -46,7 +51,12 @@ export class FollowedRun implements vscode.Disposable {
     this.caughtUp = new Promise(resolve => {
       caughtUp = resolve;
     });
-    void this.#follow(caughtUp).catch(error => log.error(`The journal of ${entry.id} could not be read`, error));
+    void this.#follow(caughtUp);
+  }
+
+  /** The list says that it is not over any more. */
+  goOn(): void {
+    if (this.#leftAt !== null) void this.#follow(() => {}, this.#leftAt);
   }
 
   get state(): RunState {
@@ -76,12 +86,13 @@ export class FollowedRun implements vscode.Disposable {
     this.#changed.dispose();
   }
 
-  async #follow(caughtUp: () => void): Promise<void> {
-    const { folder } = this.#entry;
+  async #follow(caughtUp: () => void, fromByte = 0): Promise<void> {
+    const { folder, id } = this.#entry;
     const { signal } = this.#end;
+    this.#leftAt = null;
+    let readTo = fromByte;
     try {
-      const request = await folder.request();
-      this.#state = new RunState(identityOf(this.#entry, request ? flattenSettings(request.recipe) : {}));
+      if (fromByte === 0) this.#state = await this.#begin();
       let lookedAt = 0;
       const isAtEnd = async () => {
         if (Date.now() < lookedAt + lookPauseMs) return false;
@@ -90,16 +101,28 @@ export class FollowedRun implements vscode.Disposable {
         caughtUp();
         return isEnd;
       };
-      for await (const { records } of followJournalBatches(folder, { signal, isOver: isAtEnd })) {
+      for await (const { records, nextByte } of followJournalBatches(folder, { signal, fromByte, isOver: isAtEnd })) {
         const versions = this.#versions();
         for (const record of records) this.#state.apply(record);
+        readTo = nextByte;
         this.#changed.fire({ replaced: this.#wereCut(versions) });
       }
       await this.#look();
       this.#changed.fire({ replaced: false });
+    } catch (error) {
+      this.#log.error(`The journal of ${id} could not be read`, error instanceof Error ? error : String(error));
     } finally {
+      this.#leftAt = readTo;
       caughtUp();
     }
+  }
+
+  /** Of a fork, with the curve of its parent. */
+  async #begin(): Promise<RunState> {
+    const request = await this.#entry.folder.request();
+    if (!request) return new RunState(identityOf(this.#entry, {}));
+    const identity = identityOf(this.#entry, flattenSettings(request.recipe));
+    return openState(this.#entry.folder, request, { ...identityFor(this.#entry.folder, request), ...identity });
   }
 
   /** Status and log, whenever the journal has nothing new. */

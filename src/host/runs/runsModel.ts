@@ -200,7 +200,12 @@ export class RunsModel implements vscode.Disposable {
     this.#runs = new Map(entries.map(run => [run.id, run]));
     this.#list = entries;
     const change = changeBetween(before, this.#runs);
-    if (change) this.#changed.fire(change);
+    if (!change) return;
+    for (const id of change.ids) {
+      const run = this.#runs.get(id);
+      if (run && isLive(run)) this.#followed.get(id)?.run.goOn();
+    }
+    this.#changed.fire(change);
   }
 
   /** With trust the index may be written. */
