@@ -1,5 +1,5 @@
 /** `control.ndjson`: what anyone asks of a run, append only. The journal records each as handled. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const controlCommandSchema = z.object({
   v: z.literal(1),

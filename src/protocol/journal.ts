@@ -2,7 +2,7 @@
  * The journal of a run, `journal.ndjson`: every trainer event and what the runner itself saw, one line a write call.
  * Written by the runner alone. A record's `crc` covers the bytes of its line before `,"crc"`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { trainerEventSchema } from './trainer.ts';
 
 export const journalVersion = 1;

@@ -3,7 +3,7 @@
  * subscribes to the series it draws, then receives changes with sequence numbers and acknowledges them. The host owns
  * the data. Pages name runs by id, never by path, and may ask only for what is listed here.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ErrorReport, RunResult, RunStatus } from './result.ts';
 import type {
   CheckedEvent,

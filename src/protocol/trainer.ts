@@ -2,7 +2,7 @@
  * What a trainer is told on stdin and what it says on stdout, one JSON object a line. The trainer speaks first (`hello`).
  * It knows no VS Code and no run store. The transcripts in test/protocol/transcripts are the authority for every language.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 
 export const protocolVersion = 1;

@@ -2,7 +2,7 @@
  * Lines of the trainer protocol: decoding both directions, and numbers that JSON does not have. Knows nothing of
  * streams or processes.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { type TrainerCommand, type TrainerEvent, trainerEventSchema } from './trainer.ts';
 

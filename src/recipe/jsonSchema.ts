@@ -2,7 +2,7 @@
  * The recipe's schema for others: JSON schema for completion in editors, and the table of keys for the docs. Made from
  * the one zod schema, so neither can disagree with what is checked.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeSchema } from './schema.ts';
 
 export interface JsonSchemaNode {

@@ -2,7 +2,7 @@
  * What people may have meant by a key or value that a recipe does not take: a slip of the finger, another tool's name
  * for it, a key in the wrong section, or something of later work. Knows the schema's keys, no positions.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeSchema } from './schema.ts';
 
 /** Names of transformers, TRL, PEFT, axolotl, LLaMA-Factory, torchtune and Unsloth → ours. */

@@ -2,7 +2,7 @@
  * The recipe's keys: one source of types, defaults, units, ranges and help. The JSON schema for completion and the
  * reference in the docs are generated from here. Knows nothing of files or of positions in a text.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const path = z.string().min(1).max(1024);
 const share = z.number().min(0).lt(1);

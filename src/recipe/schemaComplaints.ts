@@ -1,5 +1,5 @@
 /** The schema's complaints in words, each with the key it is about and a remedy. Knows nothing of places in a text. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { isLaterKey, isLaterValue, keysOf, meantKey, nearest } from './keyNames.ts';
 import { type Complaint, type KeyPath, pathText } from './problem.ts';
 

@@ -5,7 +5,7 @@
 import { lstatSync } from 'node:fs';
 import { rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { expendable, type RetentionRule } from '../domain/retention.ts';
 import { type CheckpointName, damageOf, listCheckpoints } from './checkpointFiles.ts';
 import { folderBytes } from './diskUse.ts';

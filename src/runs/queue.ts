@@ -4,7 +4,7 @@
  * nothing of who takes them.
  */
 import { existsSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { pendingResume } from './attempts.ts';
 import { type Lock, waitForLock } from './lock.ts';
 import { type RunFolder, type RunRequest, type RunResume, runFormat } from './runFolder.ts';

@@ -3,7 +3,7 @@
  * sizes are limited, links are not followed, shapes are checked. Knows nothing of what the files mean together.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
 import { readJsonChecked } from './safeFile.ts';

@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Adapter, Low } from 'lowdb';
-import { z } from 'zod';
+import * as z from 'zod';
 import { tryLock } from './lock.ts';
 import type { RunFolder } from './runFolder.ts';
 import { type RunSummary, runSummarySchema, summarise } from './runSummary.ts';

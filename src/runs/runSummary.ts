@@ -1,6 +1,6 @@
 /** What a list shows of a run: one row, made from its request, its status, the end of its journal and what lies on the disk. */
 import { basename } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { worstVerdict } from '../domain/statistics.ts';
 import type { RunStatus } from '../protocol/result.ts';
 import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';

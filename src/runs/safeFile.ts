@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
 
 /** Windows has no such flag. */

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sendControl } from '../../src/runs/control.ts';
 import { lockHolder, tryLock } from '../../src/runs/lock.ts';
 import { findMarked, killMarked, markerName } from '../../src/runs/markedProcesses.ts';

@@ -3,7 +3,7 @@
  * rename and is verified before it is used. Knows nothing of what the tensors mean.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   checkpointFiles,
   checkpointFormat,

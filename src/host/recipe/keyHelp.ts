@@ -1,5 +1,5 @@
 /** What the recipe schema says of one key: help, range, default, values, keys below. Knows no editor. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeSchema } from '../../recipe/schema.ts';
 
 /** The part of a JSON schema that help is made of. */
