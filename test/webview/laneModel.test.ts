@@ -126,3 +126,23 @@ test('every evaluation gives its interval to the forgetting lines', () => {
     [0, 25, 50, 75],
   );
 });
+
+test('what an older attempt did is a faint line under the same name and look, and no line of a comparison', () => {
+  const loss = { name: 'loss', unit: 'nats/token', lane: 'loss' as const };
+  const branch = { ...loss, name: 'earlier/loss', earlier: true };
+  const run = { id: 'a', catalogue: [loss, branch], prepared: null };
+  const [lane] = lanesOfRun(run);
+  assert.deepEqual(
+    lane?.series.map(({ name, label, earlier, hiddenBy }) => [name, label, earlier, hiddenBy]),
+    [
+      ['loss', 'loss', false, 'loss'],
+      ['earlier/loss', 'loss, earlier attempt', true, 'loss'],
+    ],
+  );
+  assert.equal(lane?.series[0]?.look, lane?.series[1]?.look);
+  const compared = lanesOfRuns([{ ...run, name: 'x', variant: 'plain', colour: 0 }]);
+  assert.deepEqual(
+    compared.map(({ id }) => id),
+    ['loss'],
+  );
+});

@@ -23,13 +23,15 @@ export function runHeader(channel: Channel): Part {
   const progress = h('div', { class: 'progress', role: 'progressbar', 'aria-label': t('Progress') }, bar);
   let id: string | undefined;
   const stop = button(t('Stop'), () => channel.command('stop', { run: id }), 'primary');
+  const resume = button(t('Resume'), () => channel.command('resume', { run: id }), 'primary');
+  const fork = button(t('Fork…'), () => channel.command('fork', { run: id }));
   const recipe = button(t('Open Recipe'), () => channel.command('openRecipe', { run: id }));
   const folder = button(t('Show Folder'), () => channel.command('revealFolder', { run: id }));
   const element = h(
     'header',
     { class: 'run-header' },
     h('div', { class: 'run-title' }, title, variant),
-    h('div', { class: 'actions' }, stop, recipe, folder),
+    h('div', { class: 'actions' }, stop, resume, fork, recipe, folder),
     h('p', { class: 'status-line' }, state, statusText, steps, left),
     progress,
   );
@@ -38,6 +40,7 @@ export function runHeader(channel: Channel): Part {
     state.replaceChildren(statusIcon(status));
     element.dataset.status = status;
     stop.hidden = !isLive(status);
+    resume.hidden = isLive(status) || status === 'finished';
   });
   const showVariant = whenChanged<string>(name => variant.replaceChildren(badge(variantWord(name))));
 
@@ -48,6 +51,7 @@ export function runHeader(channel: Channel): Part {
       setText(title, run.name);
       showVariant(run.variant);
       showStatus(run.status);
+      fork.hidden = isLive(run.status) || !run.marks.some(({ kind }) => kind === 'checkpoint');
       setText(statusText, run.statusText);
       setText(steps, stepsText(run));
       setText(left, timeText(run));

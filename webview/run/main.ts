@@ -10,6 +10,7 @@ import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
 import { busy, button, checkbox } from '../shared/ui.ts';
 import { isLive } from '../shared/words.ts';
+import { ancestryNote } from './ancestry.ts';
 import { runDetails } from './details.ts';
 import { runHeader } from './header.ts';
 import { verdictCard } from './verdict.ts';
@@ -89,7 +90,15 @@ function makePage(): RunPage {
     lanes.update(lanesOfRun({ ...next, catalogue }), runExtras(next));
   };
   const waiting = h('p', { class: 'empty lanes-waiting' });
-  const charts = h('section', { class: 'charts', 'aria-label': t('Charts') }, lanes.toolbar, lanes.element, waiting);
+  const ancestry = ancestryNote(channel);
+  const charts = h(
+    'section',
+    { class: 'charts', 'aria-label': t('Charts') },
+    lanes.toolbar,
+    ancestry.element,
+    lanes.element,
+    waiting,
+  );
   return {
     elements: [header.element, h('div', { class: 'content' }, verdict.element, charts, details.element)],
     lanes,
@@ -97,6 +106,7 @@ function makePage(): RunPage {
       header.update(next);
       verdict.update(next);
       details.update(next);
+      ancestry.update(next);
       draw(next);
       const empty = next.catalogue.length === 0;
       charts.classList.toggle('is-empty', empty);

@@ -279,7 +279,7 @@ export class Lane {
       paintIntervals(frame, this.#context.intervals(series.key), look(series.look));
     }
     for (const series of this.#visible().toReversed()) {
-      paintLine(frame, this.#context.data(series.key), look(series.look), series.quiet, this.#context.window(series));
+      paintLine(frame, this.#context.data(series.key), look(series.look), series, this.#context.window(series));
     }
   }
 

@@ -22,7 +22,8 @@ export class LaneLegend {
   constructor(spec: LaneSpec, context: LaneContext) {
     this.#context = context;
     // The lane's title already names a line that is alone.
-    this.#items = spec.series.map(series => legendItem(series, spec.series.length === 1));
+    const named = spec.series.filter(({ earlier }) => !earlier);
+    this.#items = named.map(series => legendItem(series, named.length === 1));
     for (const { button, series } of this.#items) on(button, 'click', () => context.toggle(series.hiddenBy));
     this.element = h('div', { class: 'legend' }, ...this.#items.map(item => item.button));
   }

@@ -20,6 +20,8 @@ export interface LaneSeries {
   look: number;
   /** Part of the picture but not the point of it: drawn thin. */
   quiet: boolean;
+  /** What an older attempt did, beside what was done instead. */
+  earlier: boolean;
   replayed: boolean;
   /** What hides it: the series in a run's lanes, the run where runs are compared. */
   hiddenBy: string;
@@ -61,16 +63,18 @@ export function lanesOfRun(run: Pick<RunView, 'id' | 'catalogue' | 'prepared'>):
     const id = `${laneName}|${entry.unit}`;
     const lane = lanes.get(id) ?? { id, lane: laneName, unit: entry.unit, series: [] };
     lanes.set(id, lane);
-    const set = setOf(entry.name);
+    const name = presentName(entry);
+    const set = setOf(name);
     lane.series.push({
       key: seriesKey(run.id, entry.name),
       run: run.id,
       name: entry.name,
-      label: labelOf(entry),
-      look: lookOf(entry.name, sets),
-      quiet: entry.name in quietLooks,
+      label: entry.earlier ? t('{0}, earlier attempt', labelOf({ ...entry, name })) : labelOf(entry),
+      look: lookOf(name, sets),
+      quiet: entry.earlier || name in quietLooks,
+      earlier: entry.earlier ?? false,
       replayed: run.prepared?.probes[set]?.replayed ?? false,
-      hiddenBy: entry.name,
+      hiddenBy: name,
     });
   }
   return [...lanes.values()].sort((a, b) => laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
@@ -82,6 +86,7 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'variant' | 'col
   const lanes = new Map<string, LaneSpec>();
   for (const run of runs) {
     for (const entry of run.catalogue) {
+      if (entry.earlier) continue;
       const lane = lanes.get(entry.name) ?? { id: entry.name, lane: laneOf(entry), unit: entry.unit, series: [] };
       lanes.set(entry.name, lane);
       lane.series.push({
@@ -91,6 +96,7 @@ export function lanesOfRuns(runs: Pick<RunView, 'id' | 'name' | 'variant' | 'col
         label: labels[run.id] ?? run.name,
         look: run.colour,
         quiet: false,
+        earlier: false,
         replayed: false,
         hiddenBy: run.id,
       });
@@ -108,6 +114,11 @@ function laneOf({ name, lane }: CatalogueEntry): LaneName {
   return name.startsWith('learning.') ? 'learning' : lane;
 }
 
+/** The series whose branch it is. */
+function presentName({ name, earlier }: CatalogueEntry): string {
+  return earlier ? name.slice(name.indexOf('/') + 1) : name;
+}
+
 /** Short, for a legend: the lane's title already says what is measured. */
 function labelOf({ name, lane, label }: CatalogueEntry): string {
   if (name.startsWith('loss.')) return t('held-out loss: {0}', setOf(name));
@@ -117,7 +128,7 @@ function labelOf({ name, lane, label }: CatalogueEntry): string {
 
 /** Scored at evaluations only: few points, whose lines reach across a zoomed view from outside. */
 export function isSparse(series: Pick<LaneSeries, 'name'>): boolean {
-  return /^(forgetting|kl|learning|loss)\./.test(series.name);
+  return /^(earlier\/)?(forgetting|kl|learning|loss)\./.test(series.name);
 }
 
 export function probeSets(run: Pick<RunView, 'catalogue' | 'prepared'>): string[] {

@@ -31,7 +31,13 @@ export interface Interval {
 
 export type Mark = RunView['marks'][number];
 
-export function paintLine(frame: Frame, data: SeriesData, look: Look, quiet: boolean, window: number): void {
+export function paintLine(
+  frame: Frame,
+  data: SeriesData,
+  look: Look,
+  { quiet, earlier }: { quiet: boolean; earlier: boolean },
+  window: number,
+): void {
   const { ctx, ratio } = frame;
   const first = Math.max(0, data.indexAt(frame.from));
   const end = Math.min(data.length, data.indexAt(frame.to) + 2);
@@ -40,17 +46,20 @@ export function paintLine(frame: Frame, data: SeriesData, look: Look, quiet: boo
   ctx.lineJoin = 'round';
 
   ctx.setLineDash(window > 0 ? [] : scaled(look.dash, ratio));
-  ctx.globalAlpha = window > 0 ? (frame.theme.highContrast ? 0.45 : 0.32) : 1;
+  const faint = frame.theme.highContrast ? 0.45 : 0.32;
+  ctx.globalAlpha = window > 0 || earlier ? faint : 1;
   const crowded = end - first > frame.width / ratio / 2;
   ctx.lineWidth = ((window > 0 || quiet) && !crowded ? 1 : 1.6) * ratio;
   strokeBuckets(frame, data, first, end);
-  ctx.globalAlpha = 1;
+  ctx.globalAlpha = earlier ? faint : 1;
   if (window > 0) {
     ctx.setLineDash(scaled(look.dash, ratio));
     ctx.lineWidth = (quiet ? 1 : 1.75) * ratio;
     strokeValues(frame, data.steps, data.smoothed(window), first, end);
   }
   ctx.setLineDash([]);
+  ctx.globalAlpha = 1;
+  if (earlier) return;
   paintDots(frame, data, window > 0 ? data.smoothed(window) : data.last, look, first, end);
   paintNotFinite(frame, data, first, end);
 }

@@ -4,6 +4,8 @@ import type { PageCommand } from './pageChannel.ts';
 
 export const pageCommands = {
   stop: 'holdfast.stop',
+  resume: 'holdfast.resumeRun',
+  fork: 'holdfast.forkRun',
   openRecipe: 'holdfast.openRunRecipe',
   revealFolder: 'holdfast.revealRunFolder',
   openLog: 'holdfast.openLog',
