@@ -328,7 +328,7 @@ class Supervisor {
       outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
     });
     const rule = ending.outcome === 'stopped' ? this.#broken : null;
-    if (rule) ending.reason = `${brokenRuleWords(rule)}: ${ending.reason}`;
+    if (rule) ending.reason = `${brokenRuleWords(rule)}; ${ending.reason}`;
     const { code, signal, stderr } = exit;
     const lost = this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
     if (lost > 0) ending.reason += `; ${lost} records found no room on the disk`;

@@ -21,7 +21,7 @@ test('a broken rule ends the run as stopped, saved and judged; reason, journal a
   const run = await startRun(withRules('[loss > 99, loss is nan]'), { steps: 100_000, rate: 200, nonFiniteAtStep: 7 });
   const { status, exit, reason } = await ended(run);
   assert.deepEqual([status, exit?.stopRule], ['stopped', 'loss is nan']);
-  assert.match(reason, /^the rule "loss is nan" was broken at step 7 \(loss not a finite number\): stopped, and saved/);
+  assert.match(reason, /^the rule "loss is nan" was broken at step 7 \(loss not a finite number\); stopped, and saved/);
   const journal = await records(run);
   const types = journal.map(({ type }) => type);
   const mark = journal.find(record => record.type === 'stopRule');
