@@ -3,7 +3,7 @@
  * reload. Tests steer it through `window.fakeHost`.
  */
 import type { FromPage, PageState, ToPage } from '../../src/protocol/panel.ts';
-import { type FakeRun, fakeBuckets, fakeCheck, fakeComparison, fakePoints, fakeRun } from './fakeRuns.ts';
+import { type FakeRun, fakeBuckets, fakeCheck, fakeComparison, fakePoints, fakeRun, resumedRun } from './fakeRuns.ts';
 import { fillEverywhere } from './fillState.ts';
 
 type WithoutSeq<T> = T extends unknown ? Omit<T, 'seq'> : never;
@@ -91,6 +91,7 @@ export class FakeHost {
     if (kind === 'long') return fakeRun({ arm: 'replay', steps: 100_000 });
     if (kind === 'regularized') return fakeRun({ arm: 'regularized', at: 160 });
     if (kind === 'plain') return fakeRun({ arm: 'plain' });
+    if (kind === 'resumed') return resumedRun();
     if (kind === 'starting') {
       const fake = fakeRun({ at: 0 });
       Object.assign(fake.view, {

@@ -95,6 +95,26 @@ export function fakeRun(
   return { view, value, evaluationAt };
 }
 
+/** A fork that was stopped; of an older attempt, the loss beyond the step at which it was taken up differs. */
+export function resumedRun(): FakeRun {
+  const fake = fakeRun({ arm: 'plain', at: 110 });
+  Object.assign(fake.view, {
+    status: 'stopped',
+    statusText: 'stopped at step 110',
+    resumed: {
+      fromStep: 50,
+      text: 'Resumed at step 50, attempt 2: of 30 redone steps the loss differs from step 51 on, by up to 0.21',
+    },
+    parent: { run: '261121-110000-support-tone-aaaa', step: 25 },
+  });
+  fake.view.catalogue.push({ name: 'earlier/loss', unit: 'nats/token', lane: 'loss', earlier: true });
+  const value: FakeRun['value'] = (name, step) => {
+    if (name !== 'earlier/loss') return fake.value(name, step);
+    return step > 50 && step <= 80 ? (fake.value('loss', step) ?? 0) + 0.2 : undefined;
+  };
+  return { ...fake, value };
+}
+
 /** Min/max buckets over a whole series, as the host would cut them. */
 export function fakeBuckets(
   fake: FakeRun,

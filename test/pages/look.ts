@@ -15,6 +15,7 @@ const sizes: Record<string, [width: number, height: number]> = {
   'run-plain': [900, 1500],
   'run-starting': [900, 700],
   'run-failed': [900, 1200],
+  'run-resumed': [900, 1500],
   'run-none': [900, 300],
   'run-long': [900, 1500],
   'metrics-live': [1300, 260],

@@ -17,6 +17,7 @@ const scenarios: [scenario: string, shows: string][] = [
   ['run-finished', 'finished'],
   ['run-starting', 'base scores'],
   ['run-failed', 'Lower train.learning_rate'],
+  ['run-resumed', 'of 30 redone steps the loss differs'],
   ['run-none', 'No run to show'],
   ['metrics-live', 'step 84 of 200'],
   ['metrics-none', 'No run of this recipe'],
