@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { recipeSchema } from './schema.ts';
+import { withSweepKeys } from './sweepSchema.ts';
 
 export interface JsonSchemaNode {
   $schema?: string;
@@ -30,6 +31,10 @@ export interface JsonSchemaNode {
 }
 
 export function recipeJsonSchema(): JsonSchemaNode {
+  return withSweepKeys(schemaOfKeys());
+}
+
+function schemaOfKeys(): JsonSchemaNode {
   const schema = z.toJSONSchema(recipeSchema, { io: 'input', target: 'draft-7' }) as JsonSchemaNode;
   polish(schema, '');
   return {
@@ -97,7 +102,7 @@ const plainJson = (value: unknown): string => JSON.stringify(value).replaceAll('
 
 /** `docs/recipe.md`: every key with its values, default and help. */
 export function recipeReference(): string {
-  const schema = recipeJsonSchema();
+  const schema = schemaOfKeys();
   const rows = flatten(schema, '');
   const sections = Object.entries(schema.properties ?? {}).filter(([, node]) => node.properties);
   const isTop = ({ key }: Row): boolean => !sections.some(([name]) => key === name || key.startsWith(`${name}.`));

@@ -160,6 +160,28 @@ suite('Sweeps and stop rules', () => {
     assert(app.panels.open.get(`compare:${ids.toSorted().join(',')}`));
   });
 
+  test('below sweep the paths of all keys are completed, with their values', async () => {
+    const text = `${await example()}sweep:\n  \n  train.lr_scheduler: \n`;
+    const document = await openRecipe('sweep-completion', text);
+    const offered = async (line: number, column: number) => {
+      const at = new vscode.Position(line, column);
+      const list = await vscode.commands.executeCommand<vscode.CompletionList>(
+        'vscode.executeCompletionItemProvider',
+        document.uri,
+        at,
+      );
+      return list.items.map(({ label }) => (typeof label === 'string' ? label : label.label));
+    };
+    const keys = await offered(document.lineCount - 3, 2);
+    assert(keys.includes('method.regularize.weight') && keys.includes('train.seed'), keys.join());
+    assert(!keys.includes('train.lr_scheduler'), 'what is there is not offered twice');
+    assert((await offered(document.lineCount - 2, '  train.lr_scheduler: '.length)).includes('cosine'));
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(document.uri, new vscode.Position(document.lineCount - 1, 0), 'stop_if:\n  - \n');
+    await vscode.workspace.applyEdit(edit);
+    assert((await offered(document.lineCount - 2, 4)).includes('loss is nan'));
+  });
+
   test('a bad rule is marked at its word, and the slip in a name is repaired', async () => {
     const document = await openRecipe('bad-rule', `${await example()}stop_if: forgetting.genral > 0.1\n`);
     const [found] = await until('the mark', () => diagnosticsOf(document).length > 0 && diagnosticsOf(document));

@@ -39,6 +39,18 @@ test('the schema for editors closes every section, keeps defaults and shows them
   assert.equal(schema.properties!.train!.properties!.max_steps!.maximum, undefined);
 });
 
+test('editors complete a sweep by the paths of all keys, each a list of what the key takes', () => {
+  const { sweep } = recipeJsonSchema().properties!;
+  const paths = Object.keys(sweep!.properties!);
+  assert.deepEqual(
+    allKeys().filter(key => !['name', 'sweep', 'stop_if'].includes(key) && !paths.includes(key)),
+    [],
+  );
+  const { type, items } = sweep!.properties!['train.lr_scheduler']!;
+  assert.deepEqual([type, items?.enum], ['array', ['cosine', 'linear', 'constant']]);
+  assert.ok(!recipeReference().includes('sweep.train.seed'), 'the reference names each key once');
+});
+
 test('the starter recipe has no problem and watches for forgetting', () => {
   const { recipe, problems } = parseRecipe(starterRecipe({ name: 'my-run' }));
   assert.deepEqual(problems, []);

@@ -11,6 +11,7 @@ export class KeyCompletions implements vscode.CompletionItemProvider {
     const lines = linesOf(document);
     const at = yamlPositionAt(lines, position.line, position.character);
     if (!at) return [];
+    if (at.key === 'stop_if' || at.parents.at(-1) === 'stop_if') return rules();
     return at.isInValue ? values(at) : keys(at, position, presentKeys(lines, position.line, at));
   }
 }
@@ -23,6 +24,12 @@ function values(at: YamlPosition): vscode.CompletionItem[] {
     item.insertText = schema.type === 'array' ? `[${value}]` : value;
     return item;
   });
+}
+
+/** A rule is a sentence: whole ones are offered, to be changed. */
+function rules(): vscode.CompletionItem[] {
+  const examples = keySchemaAt(['stop_if'])?.examples?.flat() ?? [];
+  return examples.map(rule => new vscode.CompletionItem(String(rule), vscode.CompletionItemKind.Snippet));
 }
 
 function keys(at: YamlPosition, position: vscode.Position, present: Set<string>): vscode.CompletionItem[] {

@@ -1,6 +1,7 @@
 /** What the recipe schema says of one key: help, range, default, values, keys below. Knows no editor. */
 import * as z from 'zod';
 import { recipeSchema } from '../../recipe/schema.ts';
+import { withSweepKeys } from '../../recipe/sweepSchema.ts';
 
 /** The part of a JSON schema that help is made of. */
 export interface KeySchema {
@@ -9,6 +10,7 @@ export interface KeySchema {
   enum?: unknown[];
   const?: unknown;
   default?: unknown;
+  examples?: unknown[];
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
@@ -24,7 +26,7 @@ let schema: KeySchema | undefined;
 
 /** The schema of a key, `['train', 'learning_rate']`; the whole recipe's for an empty path. */
 export function keySchemaAt(path: readonly string[]): KeySchema | undefined {
-  schema ??= z.toJSONSchema(recipeSchema, { io: 'input' }) as KeySchema;
+  schema ??= withSweepKeys(z.toJSONSchema(recipeSchema, { io: 'input' }) as KeySchema);
   let at: KeySchema | undefined = schema;
   for (const key of path) at = at && below(at, key);
   return at;
