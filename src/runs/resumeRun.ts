@@ -61,7 +61,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
     ...(owner && { owner }),
   };
   await writeJsonSafely(run.resumeJson, resume);
-  await store.tellListeners();
+  await store.announce();
   return { run, attempt: resume.attempt, ...point };
 }
 

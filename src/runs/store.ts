@@ -67,12 +67,6 @@ export class Store {
     }
   }
 
-  /** Lists look whether this folder has changed, not into every run that is over. */
-  async tellListeners(): Promise<void> {
-    const now = new Date();
-    await utimes(this.runsFolder, now, now).catch(() => {});
-  }
-
   run(id: string): RunFolder {
     if (!isRunId(id)) throw new RunsError('unknown-run', `"${id.slice(0, 80)}" is no run id`);
     return new RunFolder(id, join(this.runsFolder, id));
