@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
-import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { type RunFolder, runFormat } from '../../src/runs/runFolder.ts';
+import { writeJsonSafely } from '../../src/runs/safeFile.ts';
+import { statusOf } from '../../src/runs/status.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
-import { ended, launch, ownHome, queueRun, recipeText, startRun, testProject } from '../runs/testStore.ts';
+import { ended, launch, ownHome, queueRun, recipeText, startRun, testProject, until } from '../runs/testStore.ts';
 
 ownHome();
 
@@ -72,4 +74,18 @@ test('a run stopped by its rule lets the next in the queue start', async () => {
   await launch(project);
   assert.equal((await ended(first)).status, 'stopped');
   assert.equal((await ended(second)).status, 'finished');
+});
+
+test('a run that was killed and goes on breaks its rule at the step where it would have without that', async () => {
+  const project = withRules('loss > 0 for 60 steps');
+  const run = await startRun(project, { steps: 100_000, rate: 20 });
+  await until('step 12', async () => (await statusOf(run)).step >= 12);
+  process.kill((await run.process())!.trainer!.identity.pid, 'SIGKILL');
+  assert.equal((await ended(run)).status, 'failed');
+  await writeJsonSafely(run.resumeJson, { v: runFormat, attempt: 2, checkpoint: 'a1-step-10', t: Date.now() });
+  await launch(project);
+  await until('attempt 2 is over', async () => (await run.exit())?.attempt === 2);
+  const mark = (await records(run)).find(record => record.type === 'stopRule');
+  assert.deepEqual(mark?.type === 'stopRule' && [mark.attempt, mark.step], [2, 60]);
+  assert.equal((await loadRun(run)).result.stopRule, 'loss > 0 for 60 steps');
 });
