@@ -1,6 +1,7 @@
 /** The subcommands there are, in the order of the help. */
 import type { Command } from './command.ts';
 import { check } from './commands/check.ts';
+import { checkpoint } from './commands/checkpoint.ts';
 import { clean } from './commands/clean.ts';
 import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
@@ -9,6 +10,7 @@ import { evaluate } from './commands/eval.ts';
 import { importCommand } from './commands/import.ts';
 import { logs } from './commands/logs.ts';
 import { ls } from './commands/ls.ts';
+import { pause } from './commands/pause.ts';
 import { queue } from './commands/queue.ts';
 import { rerun } from './commands/rerun.ts';
 import { resume } from './commands/resume.ts';
@@ -27,6 +29,8 @@ export const commands: Command[] = [
   show,
   logs,
   stop,
+  pause,
+  checkpoint,
   resume,
   rerun,
   queue,

@@ -11,6 +11,7 @@ const environment = new Set([
   'node-unusable',
   'spawn-failed',
   'runner-gone',
+  'runner-out-of-reach',
   'no-runtime',
   'file-error',
 ]);
@@ -20,6 +21,7 @@ const run = new Set([
   'out-of-memory',
   'killed',
   'run-lost',
+  'run-folder-gone',
   'not-finite',
   'forgot',
   'internal',

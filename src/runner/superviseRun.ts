@@ -13,6 +13,7 @@ import type { FailedEvent, TrainerEvent } from '../protocol/trainer.ts';
 import { systemClock } from '../runs/clock.ts';
 import { ControlReader } from '../runs/control.ts';
 import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
+import { runnerMarkerName } from '../runs/markedProcesses.ts';
 import { isAlive, ownIdentity } from '../runs/processIdentity.ts';
 import {
   type RunExit,
@@ -93,7 +94,7 @@ class Supervisor {
   }
 
   async supervise(leave: AbortSignal): Promise<RunExit> {
-    const runner = { identity: await ownIdentity(), marker: randomUUID() };
+    const runner = { identity: await ownIdentity(), marker: process.env[runnerMarkerName] ?? randomUUID() };
     const record: RunProcess = {
       v: runFormat,
       attempt: this.#attempt,

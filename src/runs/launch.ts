@@ -2,11 +2,13 @@
  * The one gate through which programs are started: it refuses in a workspace that is not trusted, takes argument
  * arrays and no shell, and hands on no tokens of the environment. Whoever starts a runner only watches it from then on.
  */
+import { randomUUID } from 'node:crypto';
 import { closeSync, constants, existsSync, openSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { childEnvironment } from './childEnvironment.ts';
 import { checkEngine } from './engineFolder.ts';
+import { runnerMarkerName } from './markedProcesses.ts';
 import type { NodeChoice } from './nodePath.ts';
 import { fromSystem, RunsError } from './runsError.ts';
 import type { Store } from './store.ts';
@@ -39,7 +41,7 @@ export async function launchRunner(options: LaunchRunner): Promise<{ pid: number
       cleanup: false,
       reject: false,
       cwd: options.store.folder,
-      env: options.env ?? {},
+      env: { ...options.env, [runnerMarkerName]: randomUUID() },
       stdio: ['ignore', log, log],
       windowsHide: true,
     });

@@ -5,31 +5,44 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { identityOf, type ProcessIdentity, signalProcess } from './processIdentity.ts';
+import { identityOf, isAlive, type ProcessIdentity, signalProcess } from './processIdentity.ts';
 
 const run = promisify(execFile);
 
-export const markerName = 'HOLDFAST_RUN_MARKER';
+const betweenLooksMs = 20;
+const mostRounds = 100;
 
-/** Kills whatever carries the marker, and `known` too where environments cannot be read. Resolves to how many. */
-export async function killMarked(marker: string, known: ProcessIdentity | null): Promise<number> {
-  const killed = new Set<string>();
-  // A process may fork between the look and the kill: look again until nothing new is found.
-  for (let round = 0; round < 5; round++) {
-    const found = [...(await findMarked(marker)), ...(round === 0 && known ? [known] : [])];
-    const others = found.filter(({ pid, startTime }) => pid !== process.pid && !killed.has(`${pid} ${startTime}`));
-    if (others.length === 0) break;
-    for (const identity of others) if (await kill(identity)) killed.add(`${identity.pid} ${identity.startTime}`);
+export const markerName = 'HOLDFAST_RUN_MARKER';
+/** Of a runner, and so of everything below it. */
+export const runnerMarkerName = 'HOLDFAST_RUNNER_MARKER';
+
+/** Kills whatever carries the marker, and `known` too where environments cannot be read. Resolves once none is left. */
+export async function killMarked(marker: string, known: ProcessIdentity | null, name = markerName): Promise<void> {
+  if (known) await kill(known);
+  // A process may fork between the look and the kill, or be starting a program, when its environment cannot be seen.
+  let quietLooks = 0;
+  for (let round = 0; quietLooks < 2 && round < mostRounds; round++) {
+    if (round > 0) await new Promise(resolve => setTimeout(resolve, betweenLooksMs));
+    const found = (await findMarked(marker, name)).filter(({ pid }) => pid !== process.pid);
+    quietLooks = found.length === 0 ? quietLooks + 1 : 0;
+    for (const identity of found) await kill(identity);
   }
-  return killed.size;
 }
 
-export async function findMarked(marker: string): Promise<ProcessIdentity[]> {
-  const needle = `${markerName}=${marker}`;
+export async function findMarked(marker: string, name = markerName): Promise<ProcessIdentity[]> {
+  const needle = `${name}=${marker}`;
   const pids =
     process.platform === 'linux' ? linuxPids(needle) : process.platform === 'win32' ? [] : await psPids(needle);
   const identities = await Promise.all(pids.map(identityOf));
   return identities.filter(identity => identity !== null);
+}
+
+/** It lives, and is ours: a forged record cannot name somebody else's process, whose environment has no such marker. */
+export async function carries(identity: ProcessIdentity, marker: string, name = markerName): Promise<boolean> {
+  if ((await isAlive(identity)) !== 'alive') return false;
+  // Environments cannot be read there; the start time has to do.
+  if (process.platform === 'win32') return true;
+  return (await findMarked(marker, name)).some(({ pid }) => pid === identity.pid);
 }
 
 function linuxPids(needle: string): number[] {

@@ -32,6 +32,8 @@ export interface StatusOfRun {
   process: RunProcess | null;
   exit: RunExit | null;
   heartbeat: Heartbeat | null;
+  /** Stale, and it is the runner on this machine that does not answer. */
+  isRunnerSilent: boolean;
 }
 
 export const isOver = (status: RunStatus): boolean => ['finished', 'stopped', 'failed', 'lost'].includes(status);
@@ -58,14 +60,14 @@ export class StatusWatch {
       const ended = known ?? (runner === 'gone' ? ofAttempt(await run.exit()) : null);
       const beat = heartbeat && heartbeat.attempt === attempt ? heartbeat : null;
       const step = ended?.lastStep ?? beat?.step ?? 0;
-      const [status, reason] = ended
+      const [status, reason, isRunnerSilent = false] = ended
         ? ([ended.outcome, ended.reason] as const)
         : await this.#judge(run, process, runner, beat);
       if (isOver(status)) this.#heard.delete(run.folder);
-      return { status, reason, attempt, step, process, exit: ended, heartbeat: beat };
+      return { status, reason, attempt, step, process, exit: ended, heartbeat: beat, isRunnerSilent };
     } catch (error) {
       if (!(error instanceof RunsError)) throw error;
-      const nothing = { attempt: 1, step: 0, process: null, exit: null, heartbeat: null };
+      const nothing = { attempt: 1, step: 0, process: null, exit: null, heartbeat: null, isRunnerSilent: false };
       return { status: 'lost', reason: error.message, ...nothing };
     }
   }
@@ -76,7 +78,7 @@ export class StatusWatch {
     process: RunProcess | null,
     runner: 'alive' | 'gone' | 'unknown' | null,
     beat: Heartbeat | null,
-  ): Promise<[RunStatus, string]> {
+  ): Promise<[RunStatus, string, boolean?]> {
     if (!process) return (await isCancelled(run, 1)) ? ['stopped', cancelled] : ['queued', ''];
     const { host } = process.runner.identity;
     if (runner === 'gone') return ['lost', await howItWasLost(process)];
@@ -84,7 +86,8 @@ export class StatusWatch {
     if (runner === 'unknown' && silentMs > lostAfterMs) return ['lost', `no sign of life from ${host}`];
     if (silentMs > silentAfterMs) {
       const where = runner === 'unknown' ? ` on ${host}` : '';
-      return ['stale', `its runner${where} has given no sign of life for ${Math.round(silentMs / 1000)} s`];
+      const reason = `its runner${where} has given no sign of life for ${Math.round(silentMs / 1000)} s`;
+      return ['stale', reason, runner === 'alive'];
     }
     if (beat?.paused) return ['paused', beat.waitsFor ?? ''];
     if (beat && (beat.silentMs > trainerSilentAfterMs || (beat.idle && beat.silentMs > idleAfterMs))) {
@@ -137,7 +140,7 @@ async function waiting(
   process: RunProcess | null,
   exit: RunExit | null,
 ): Promise<StatusOfRun> {
-  const known = { attempt, step: exit?.lastStep ?? 0, process, exit: null, heartbeat: null };
+  const known = { attempt, step: exit?.lastStep ?? 0, process, exit: null, heartbeat: null, isRunnerSilent: false };
   return (await isCancelled(run, attempt))
     ? { ...known, status: 'stopped', reason: cancelled }
     : { ...known, status: 'queued', reason: '' };

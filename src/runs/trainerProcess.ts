@@ -165,6 +165,8 @@ export class TrainerProcess {
     this.#standstill.heard();
     this.#stepsSinceStop = 0;
     this.send({ type: 'stop' });
+    // It may have been frozen.
+    if (this.identity) await signalProcess(this.identity, 'SIGCONT');
     const { graceMs } = this.#limits;
     await this.#untilGone(() => this.#stopping === 'now' || this.#standstill.look() > graceMs);
     if (!this.#gone) await this.#kill();
@@ -285,6 +287,8 @@ export class TrainerProcess {
     const rest = this.#err.end();
     if (rest && 'text' in rest) this.#keep(rest.text);
     this.#gone = true;
+    // What it left behind: data loaders, ranks of a torchrun that was killed.
+    await killMarked(this.marker, null);
     this.#log.close();
     return { code, signal, stderr: this.#stderr, breach: this.#breach, killedByUs: this.#killedByUs };
   }

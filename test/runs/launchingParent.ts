@@ -30,6 +30,7 @@ export async function parentThatLaunches(storeRoot: string, runnerArguments: str
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  process.once('exit', () => parent.kill('SIGKILL'));
   await new Promise(resolve => parent.stdout.once('data', resolve));
   return parent.pid!;
 }

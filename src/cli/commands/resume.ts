@@ -3,6 +3,8 @@ import { launchRunner } from '../../runs/launch.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
 import { forkRun, type Resumed, resumeRun } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
+import { statusOf } from '../../runs/status.ts';
+import { steerRun } from '../../runs/steerRun.ts';
 import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
 import { storeHere, thisMachine } from '../machine.ts';
@@ -11,7 +13,7 @@ import { queued, watchToResult } from './run.ts';
 
 export const resume: Command = {
   name: 'resume',
-  summary: 'Go on with a run from its newest good checkpoint, as if it had never stopped.',
+  summary: 'Go on with a run: after a pause, or from its newest good checkpoint as if it had never stopped.',
   usage: 'RUN [--from CHECKPOINT] [--fork [--name NAME]] [--set KEY=VALUE …] [--detach] [--fail-on forgot] [--json]',
   options: {
     from: {
@@ -35,6 +37,7 @@ export const resume: Command = {
     const isFork = flag(values, 'fork');
     if (name !== undefined && !isFork) throw wrongUse(resume, '--name is for a new run: it goes with --fork');
     const run = await findRun(onlyPositional(resume, positionals, 'RUN'));
+    if (!isFork && (await statusOf(run)).status === 'paused') return endPause(run, output);
     const store = storeHere();
     const machine = await thisMachine();
     const isDetached = flag(values, 'detach');
@@ -49,6 +52,13 @@ export const resume: Command = {
     return watchToResult(store, resumed.run, output, { failOnForgot: failOn === 'forgot', attempt: resumed.attempt });
   },
 };
+
+async function endPause(run: RunFolder, output: Output): Promise<number> {
+  const { status, reason } = await steerRun(run, 'resume');
+  output.line(reason ? `${run.id} still waits: ${reason}` : `${run.id} goes on`);
+  output.answer({ id: run.id, status, asked: true });
+  return 0;
+}
 
 function tell({ run, attempt, checkpoint, damaged }: Resumed, from: RunFolder, output: Output): void {
   for (const { name, damage } of damaged) output.note(`${name} cannot be used and is passed over: ${damage}`);

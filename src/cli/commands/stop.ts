@@ -1,8 +1,9 @@
 /** `holdfast stop`: asks a run to save and leave. */
-import { sendControl } from '../../runs/control.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
+import { stopRun } from '../../runs/stopRun.ts';
 import { type Command, flag, jsonOption, onlyPositional } from '../command.ts';
 import { findRun } from '../findRun.ts';
+import { storeHere } from '../machine.ts';
 
 export const stop: Command = {
   name: 'stop',
@@ -17,8 +18,8 @@ export const stop: Command = {
       output.answer({ id: run.id, status: before.status, asked: false });
       return 0;
     }
-    await sendControl(run, 'stop');
-    if (flag(values, 'now')) await sendControl(run, 'stop');
+    const onSilent = (reason: string) => output.note(`${reason}: waking it, else ending it`);
+    await stopRun({ store: storeHere(), run, now: flag(values, 'now'), onSilent });
     output.line(before.status === 'queued' ? `${run.id} will not start` : `${run.id} is asked to stop`);
     output.answer({ id: run.id, status: before.status, asked: true });
     return 0;
