@@ -23,9 +23,10 @@ export interface Resumable {
 
 /** `from`: a checkpoint's name or step, `start`, or nothing for the newest that can be used. */
 export async function findResumePoint({ run, request, state }: Resumable, from?: string): Promise<ResumePoint> {
-  const offered = await offeredCheckpoints(run, state, request.parent?.checkpoint);
+  const { offered, isBeforeFirstSave } = await offeredCheckpoints(run, state, request.parent?.checkpoint);
   if (from === 'start') return { checkpoint: null, damaged: [] };
-  if (from === undefined) return newestVerified(run, offered);
+  // What nobody heard of leaves a gap in the curve, and the start is not far: taken only by name.
+  if (from === undefined) return newestVerified(run, isBeforeFirstSave ? [] : offered);
   const wanted = offered.find(({ name, step }) => name === from || String(step) === from);
   if (!wanted) throw unknownCheckpoint(run, from, offered);
   const damage = await damageOf(join(run.checkpoints, wanted.name));
@@ -52,14 +53,18 @@ async function newestVerified(run: RunFolder, offered: CheckpointName[]): Promis
  * First those the journal tells of: everything before them is in it too, so the curve has no gap. Then what else lies
  * there: a trainer whose runner was killed saves with nobody listening.
  */
-async function offeredCheckpoints(run: RunFolder, state: RunState, beginning = ''): Promise<CheckpointName[]> {
+async function offeredCheckpoints(
+  run: RunFolder,
+  state: RunState,
+  beginning = '',
+): Promise<{ offered: CheckpointName[]; isBeforeFirstSave: boolean }> {
   const there = await listCheckpoints(run.checkpoints);
   const marked = state.marks.flatMap(({ kind, text }) => (kind === 'checkpoint' ? [text] : []));
   const told = [...new Set([beginning, ...marked])].flatMap(name => checkpointNamed(name) ?? []);
   const isThere = ({ name }: CheckpointName) => there.some(checkpoint => checkpoint.name === name);
   const isTold = ({ name }: CheckpointName) => told.some(checkpoint => checkpoint.name === name);
   const untold = there.filter(checkpoint => !isTold(checkpoint) && checkpoint.attempt === state.attempt);
-  return [...told.filter(isThere).reverse(), ...untold.reverse()];
+  return { offered: [...told.filter(isThere).reverse(), ...untold.reverse()], isBeforeFirstSave: told.length === 0 };
 }
 
 function unknownCheckpoint(run: RunFolder, from: string, offered: CheckpointName[]): RunsError {
