@@ -18,15 +18,7 @@ interface Case {
 }
 
 /** A run whose journal has steps 1 to `steps` and tells of the checkpoints at `told`; on the disk are those at `there`. */
-async function pointOf({
-  steps,
-  told,
-  there,
-}: {
-  steps: number;
-  told: number[];
-  there: number[];
-}): Promise<ResumePoint> {
+async function pointOf({ steps, told, there, from }: Case): Promise<ResumePoint> {
   const run = await queueRun(testProject());
   const writer = await JournalWriter.open(run, 1);
   for (let step = 1; step <= steps; step++) {

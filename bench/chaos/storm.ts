@@ -1,0 +1,317 @@
+/**
+ * The storm: keeps a queue of real runs going, does something bad to them again and again, mends what is over, and
+ * judges every run by its undisturbed twin. What happens when is chosen by the seed. Knows nothing of how troubles work.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { uint32At } from '../../src/domain/randomNumbers.ts';
+import { lockHolder } from '../../src/runs/lock.ts';
+import { releaseQueue } from '../../src/runs/queue.ts';
+import { resumeRun } from '../../src/runs/resumeRun.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { RunsError } from '../../src/runs/runsError.ts';
+import { isOver, type StatusOfRun, statusOf } from '../../src/runs/status.ts';
+import { emptyTrash, trashRun } from '../../src/runs/trash.ts';
+import { firstDifference, type Outcome, outcomeOf } from './outcome.ts';
+import { journalNow, lostOf, Window } from './window.ts';
+import type { Example, Workplace } from './workplace.ts';
+
+export interface WatchedRun {
+  run: RunFolder;
+  window: Window;
+  /** What was done to it: each failure must have one of these to blame. */
+  causes: string[];
+  /** Checkpoints with a flipped bit. */
+  flipped: Set<string>;
+  /** How often it was taken up again. */
+  resumes: number;
+  /** Somebody is at it now. */
+  isBusy: boolean;
+}
+
+export interface Trouble {
+  kind: string;
+  /** How often it comes, beside the others. */
+  weight: number;
+  /** False when there was nobody to harm. What it starts in the background is handed to `storm.background`. */
+  act: (storm: Storm) => Promise<boolean>;
+}
+
+export interface Report {
+  seed: number;
+  seconds: number;
+  events: ReadonlyMap<string, number>;
+  runs: number;
+  equal: number;
+  /** Runs that did not finish and say why, and requests that were refused in words. */
+  exceptions: string[];
+  refusals: ReadonlyMap<string, number>;
+  lostPoints: number;
+  untruths: string[];
+}
+
+/** Waiting or running at any time. */
+const runsAtOnce = 3;
+const mostResumesInCalm = 6;
+/** Of a run in the calm after the storm: then it is said to hang. */
+const patienceMs = 240_000;
+
+export class Storm {
+  readonly workplace: Workplace;
+  readonly watched = new Map<string, WatchedRun>();
+  readonly events = new Map<string, number>();
+  readonly #troubles: readonly Trouble[];
+  readonly #twins = new Map<string, Outcome>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #refusals = new Map<string, number>();
+  readonly #exceptions: string[] = [];
+  readonly #untruths: string[] = [];
+  readonly #seed: number;
+  readonly #startedAt = Date.now();
+  #drawn = 0;
+  #runs = 0;
+  #equal = 0;
+  #lostPoints = 0;
+  #lastEvent = 'the start';
+  #isCalm = false;
+
+  constructor(workplace: Workplace, troubles: readonly Trouble[], seed: number) {
+    this.workplace = workplace;
+    this.#troubles = troubles;
+    this.#seed = seed;
+  }
+
+  async rage(seconds: number): Promise<Report> {
+    for (const example of this.workplace.examples) {
+      this.#twins.set(example.name, await this.workplace.undisturbed(example));
+      this.say(`${example.name} undisturbed: ${this.#twins.get(example.name)?.losses.length} steps`);
+    }
+    await this.#clearAway();
+    const end = Date.now() + seconds * 1000;
+    while (Date.now() < end) {
+      await this.#tend();
+      await this.#trouble();
+      await sleep(200 + 1200 * this.random());
+    }
+    await this.#calm();
+    const { events } = this;
+    return {
+      seed: this.#seed,
+      seconds: Math.round((Date.now() - this.#startedAt) / 1000),
+      events,
+      runs: this.#runs,
+      equal: this.#equal,
+      exceptions: this.#exceptions,
+      refusals: this.#refusals,
+      lostPoints: this.#lostPoints,
+      untruths: this.#untruths,
+    };
+  }
+
+  /** From 0 to below 1. */
+  random(): number {
+    this.#drawn += 1;
+    return uint32At(this.#seed, this.#drawn) / 2 ** 32;
+  }
+
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[Math.floor(this.random() * list.length)];
+  }
+
+  example(): Example {
+    return this.pick(this.workplace.examples)!;
+  }
+
+  count(kind: string): void {
+    this.events.set(kind, (this.events.get(kind) ?? 0) + 1);
+    this.#lastEvent = kind;
+  }
+
+  say(what: string): void {
+    process.stdout.write(`${this.#moment()} ${what}\n`);
+  }
+
+  untruth(what: string): void {
+    const where = `${this.#moment()} (after: ${this.#lastEvent}) ${what}`;
+    this.#untruths.push(where);
+    process.stdout.write(`UNTRUTH ${where}\n`);
+  }
+
+  /** Goes on beside the storm. A refusal in words is fine, anything else is not. */
+  background(what: string, task: () => Promise<void>): void {
+    const done = this.attempt(what, task).then(() => void this.#underWay.delete(done));
+    this.#underWay.add(done);
+  }
+
+  /** Again and again: a full disk may refuse it for a while. */
+  async insist(what: string, task: () => Promise<void>): Promise<void> {
+    while (!(await this.attempt(what, task))) await sleep(500);
+  }
+
+  /** False when it was refused. */
+  async attempt(what: string, task: () => Promise<void>): Promise<boolean> {
+    try {
+      await task();
+      return true;
+    } catch (error) {
+      if (!(error instanceof RunsError)) {
+        this.untruth(`${what}: ${error instanceof Error ? error.stack : error}`);
+        return true;
+      }
+      this.#refusals.set(error.code, (this.#refusals.get(error.code) ?? 0) + 1);
+      this.say(`${what} was refused: ${error.message} [${error.code}]`);
+      return false;
+    }
+  }
+
+  /** The run that a runner is at, if any. */
+  async current(): Promise<{ watched: WatchedRun; status: StatusOfRun } | null> {
+    for (const watched of this.watched.values()) {
+      const status = await statusOf(watched.run);
+      if (['running', 'paused', 'stale'].includes(status.status)) return { watched, status };
+    }
+    return null;
+  }
+
+  #moment(): string {
+    return `seed ${this.#seed}, second ${((Date.now() - this.#startedAt) / 1000).toFixed(1)}:`;
+  }
+
+  async #trouble(): Promise<void> {
+    let at = this.random() * this.#troubles.reduce((sum, { weight }) => sum + weight, 0);
+    for (const { kind, weight, act } of this.#troubles) {
+      at -= weight;
+      if (at > 0) continue;
+      const before = this.#lastEvent;
+      this.#lastEvent = kind;
+      let hasHappened = false;
+      await this.attempt(kind, async () => {
+        hasHappened = await act(this);
+      });
+      if (hasHappened) {
+        this.count(kind);
+        this.say(kind);
+      } else this.#lastEvent = before;
+      return;
+    }
+  }
+
+  /** New runs for those that are done, mending for those that are over, a runner when there is none. */
+  async #tend(): Promise<void> {
+    await this.attempt('watching', () => this.#watchNewOnes());
+    for (const watched of this.watched.values()) {
+      if (watched.isBusy) continue;
+      const status = await statusOf(watched.run);
+      if (status.status === 'finished') this.#at(watched, 'judging', () => this.#judge(watched));
+      else if (isOver(status.status) && (this.#isCalm || this.random() < 0.5)) {
+        this.#at(watched, 'resuming', () => this.#mend(watched, status));
+      }
+    }
+    if (!this.#isCalm && this.watched.size < runsAtOnce) {
+      await this.attempt('queueing', async () => {
+        await this.workplace.queue(this.example());
+        this.count('run queued');
+      });
+    }
+    if ((await lockHolder(this.workplace.store.runnerLock)) === null) {
+      await this.attempt('launching', () => this.workplace.launch());
+    }
+  }
+
+  #at(watched: WatchedRun, what: string, task: () => Promise<void>): void {
+    watched.isBusy = true;
+    this.background(`${what} ${watched.run.id}`, () => task().finally(() => (watched.isBusy = false)));
+  }
+
+  async #watchNewOnes(): Promise<void> {
+    for (const id of await this.workplace.store.runIds()) {
+      if (this.watched.has(id)) continue;
+      const run = this.workplace.store.run(id);
+      const request = await run.request();
+      if (!request) {
+        this.untruth(`${id} is a run without a request`);
+        continue;
+      }
+      this.#runs += 1;
+      const causes = request.owner ? ['its terminal was killed'] : [];
+      const nothing = { causes, flipped: new Set<string>(), resumes: 0, isBusy: false };
+      this.watched.set(id, { run, window: new Window(run), ...nothing });
+    }
+  }
+
+  /** Somebody takes up what is over. */
+  async #mend(watched: WatchedRun, { status, reason, exit, attempt }: StatusOfRun): Promise<void> {
+    const { run, causes, flipped } = watched;
+    if (reason === '') this.untruth(`${run.id} is ${status} and does not say why`);
+    if (causes.length === 0) this.untruth(`${run.id} is ${status} although nothing was done to it: ${reason}`);
+    if (watched.resumes >= mostResumesInCalm && this.#isCalm) return this.#giveUp(watched, `${status}: ${reason}`);
+    watched.resumes += 1;
+    const { checkpoint, damaged } = await resumeRun({ store: this.workplace.store, run, trusted: true });
+    for (const _ of damaged) this.count('damaged checkpoint passed over');
+    if (checkpoint && flipped.has(checkpoint.name))
+      this.untruth(`${run.id} goes on from ${checkpoint.name}, which has a flipped bit`);
+    this.count(status === 'lost' ? 'lost run adopted' : 'run resumed');
+    this.say(
+      `${run.id} was ${status} in attempt ${attempt} at step ${exit?.lastStep ?? '?'} (${reason}), goes on from ${checkpoint?.name ?? 'the start'}`,
+    );
+  }
+
+  async #judge(watched: WatchedRun): Promise<void> {
+    const { run, window, resumes } = watched;
+    const request = await run.request();
+    const name = request?.recipeFile.split('/').at(-1)?.replace('.tune.yaml', '') ?? '';
+    const difference = firstDifference(await outcomeOf(run), this.#twins.get(name)!);
+    if (difference) this.untruth(`${run.id} finished after ${resumes} resumes, and ${difference}`);
+    else this.#equal += 1;
+    await this.#countLost(watched);
+    this.say(
+      `${run.id} finished after ${resumes} resumes: ${difference ?? 'equals its twin'}, ${window.seen.length} records seen`,
+    );
+    await this.#remove(watched);
+  }
+
+  async #giveUp(watched: WatchedRun, why: string): Promise<void> {
+    await this.#countLost(watched);
+    this.#exceptions.push(`${watched.run.id} ${why}`);
+    await this.#remove(watched);
+  }
+
+  async #countLost({ run, window }: WatchedRun): Promise<void> {
+    const journal = await journalNow(run);
+    const lost = lostOf(window.seen, journal) + journal.damage;
+    this.#lostPoints += lost;
+    if (lost > 0) this.untruth(`${run.id}: ${lost} records that were seen are lost or damaged`);
+  }
+
+  async #remove({ run, window }: WatchedRun): Promise<void> {
+    await window.close();
+    this.watched.delete(run.id);
+    await trashRun(this.workplace.store, run);
+    await emptyTrash(this.workplace.store);
+  }
+
+  /** Nobody does harm any more: now everything has to come to its end. */
+  async #calm(): Promise<void> {
+    this.#isCalm = true;
+    this.say('calm');
+    await Promise.all(this.#underWay);
+    await releaseQueue(this.workplace.store);
+    const end = Date.now() + patienceMs;
+    while (this.watched.size > 0 && Date.now() < end) {
+      await this.#tend();
+      await sleep(300);
+    }
+    await Promise.all(this.#underWay);
+    for (const watched of [...this.watched.values()]) {
+      const { status, reason } = await statusOf(watched.run);
+      this.untruth(`${watched.run.id} hangs: ${status} ${reason}`);
+      await watched.window.close();
+    }
+  }
+
+  /** The twins. */
+  async #clearAway(): Promise<void> {
+    for (const id of await this.workplace.store.runIds())
+      await trashRun(this.workplace.store, this.workplace.store.run(id));
+    await emptyTrash(this.workplace.store);
+  }
+}
