@@ -3,7 +3,8 @@ import { formatInterval, statusWord, verdictNote, verdictWord } from '../domain/
 import type { RunResult } from '../protocol/result.ts';
 import { type Column, table } from './table.ts';
 
-export function comparisonText(results: RunResult[]): string {
+/** `hasSeeds`: a table over seeds follows, which says what may be claimed. */
+export function comparisonText(results: RunResult[], hasSeeds = false): string {
   const sets = [...new Set(results.flatMap(({ forgetting }) => Object.keys(forgetting)))];
   const learned = [...new Set(results.flatMap(({ learning }) => Object.keys(learning)))];
   const columns: Column[] = [
@@ -31,7 +32,7 @@ export function comparisonText(results: RunResult[]): string {
     const ending = stopRule ? `stopped at step ${steps} by the rule "${stopRule}"` : statusWord(status);
     if (status !== 'finished') lines.push(`${variant}: ${error?.message ?? ending}`);
   }
-  lines.push(verdictNote(true, null));
+  if (!hasSeeds) lines.push(verdictNote(true, null));
   return lines.join('\n');
 }
 

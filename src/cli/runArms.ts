@@ -1,7 +1,9 @@
 /** Runs of one group, queued together: followed one after the other to their ends, then one table for all. */
 import { randomBytes } from 'node:crypto';
+import { overSeeds } from '../domain/overSeeds.ts';
 import { exitCodes } from '../protocol/exitCode.ts';
 import type { RunResult } from '../protocol/result.ts';
+import { flattenSettings } from '../recipe/resolve.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { createRun } from '../runs/createRun.ts';
 import { launchRunner } from '../runs/launch.ts';
@@ -12,6 +14,7 @@ import { exitCodeFor, watchToEnd } from './commands/run.ts';
 import { comparisonText } from './comparisonText.ts';
 import { thisMachine } from './machine.ts';
 import type { Output } from './output.ts';
+import { seedsText } from './seedsText.ts';
 import { Interruptions } from './watchRun.ts';
 import { checkReportPlace, writeReport } from './writeReport.ts';
 
@@ -50,13 +53,21 @@ export async function showArms(
   output: Output,
 ): Promise<number> {
   output.line();
-  output.line(comparisonText(results));
+  const settings = await Promise.all(runs.map(settingsOf));
+  const groups = overSeeds(results.map((result, place) => ({ result, settings: settings[place]! })));
+  output.line(comparisonText(results, groups.length > 0));
+  if (groups.length > 0) output.line(`\n${seedsText(groups)}`);
   if (report) {
     await writeReport(report, runs);
     output.line(`\nReport: ${report}`);
   }
   output.answer(results);
   return overallExitCode(results);
+}
+
+async function settingsOf(run: RunFolder): Promise<Record<string, string>> {
+  const request = await run.request();
+  return request ? flattenSettings(request.recipe) : {};
 }
 
 async function watchAll(store: Store, runs: RunFolder[], output: Output): Promise<RunResult[]> {

@@ -66,7 +66,9 @@ test('sweep runs all combinations as one group, writes the report, and the group
   assert.match(group ?? '', /^sweep-[0-9a-f]{8}$/);
   const again = await holdfast(swept, ['compare', group!, '--json']);
   assert.deepEqual([again.code, JSON.parse(again.out)], [0, results]);
-  assert.match((await holdfast(swept, ['compare', group!])).out, /variant +learned eval[\s\S]*share=0\.3 seed=2/);
+  const table = (await holdfast(swept, ['compare', group!])).out;
+  assert.match(table, /variant +learned eval[\s\S]*share=0\.3 seed=2/);
+  assert.match(table, /over seeds +seeds +learned eval.*kept\n.*\nshare=0\.1 +2 +\+\d.* \d of 2\nshare=0\.3 +2 /);
 });
 
 test('an arm that breaks the budget stops early when the recipe says so, and the others go on', async () => {
