@@ -15,7 +15,7 @@ import { readJsonChecked, removeTornWrites, writeFileSafely } from './safeFile.t
 import { isOver } from './status.ts';
 import type { Store } from './store.ts';
 
-const indexVersion = 2;
+const indexVersion = 3;
 const largestIndex = 256 * 1024 * 1024;
 /** Read at once: more only wait for each other. */
 const atOnce = 16;

@@ -4,8 +4,9 @@ import * as z from 'zod';
 import { worstVerdict } from '../domain/statistics.ts';
 import type { RunStatus } from '../protocol/result.ts';
 import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
+import { nameOfFile } from '../recipe/resolve.ts';
 import { diskUseOf } from './diskUse.ts';
-import type { RunFolder } from './runFolder.ts';
+import type { RunFolder, RunRequest } from './runFolder.ts';
 import { emptyOutcome, readOutcome } from './runOutcome.ts';
 import { RunsError } from './runsError.ts';
 import { readFileChecked } from './safeFile.ts';
@@ -18,6 +19,8 @@ const statuses = ['queued', 'running', 'paused', 'finished', 'stopped', 'failed'
 export const runSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
+  /** By the user, in the list or at its start: the recipe says nothing of this name. */
+  named: z.boolean(),
   /** File name of the recipe. */
   recipe: z.string(),
   recipeFile: z.string(),
@@ -68,6 +71,7 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
   return {
     id: run.id,
     name: user?.name ?? request.name,
+    named: user?.name !== undefined || !isNameOfRecipe(request),
     recipe: basename(request.recipeFile),
     recipeFile: request.recipeFile,
     variant: request.variant,
@@ -89,6 +93,9 @@ export async function summarise(store: Store, run: RunFolder): Promise<RunSummar
     foreign: !sealed,
   };
 }
+
+const isNameOfRecipe = ({ name, recipeFile, recipeText }: RunRequest): boolean =>
+  name === nameOfFile(recipeFile) || recipeText.includes(name);
 
 function outcomeOf(evaluated: EvaluatedEvent | null): Pick<RunSummary, 'verdict' | 'sets' | 'learning'> {
   if (!evaluated) return { verdict: null, sets: {}, learning: {} };

@@ -2,10 +2,12 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JournalEvent } from '../../src/protocol/journal.ts';
+import type { Verdict } from '../../src/protocol/trainer.ts';
 import { resolveText } from '../../src/runs/createRun.ts';
 import { encodeJournalLine } from '../../src/runs/journalLine.ts';
 import { newRunId } from '../../src/runs/runId.ts';
 import type { Store } from '../../src/runs/store.ts';
+import { evaluated, finished, setScore } from '../domain/runs.ts';
 import { recipeText } from '../runs/testStore.ts';
 
 const steps = 20;
@@ -15,8 +17,10 @@ const started = Date.UTC(2026, 0, 1);
 export function manyRuns(store: Store, many: number, recipes = 1): number {
   mkdirSync(store.runsFolder, { recursive: true });
   let bytes = 0;
-  const journal = journalText();
-  for (let number = 0; number < many; number++) bytes += oneRun(store, number, number % recipes, journal);
+  const journals = (['kept', 'forgot', 'cannot tell'] as const).map(journalText);
+  for (let number = 0; number < many; number++) {
+    bytes += oneRun(store, number, number % recipes, journals[(number >> 1) % 3]!);
+  }
   return bytes;
 }
 
@@ -72,7 +76,7 @@ function requestOf(id: string, createdAt: number, recipeFile: string) {
   };
 }
 
-function journalText(): string {
+function journalText(verdict: Verdict): string {
   const events: JournalEvent[] = [];
   for (let step = 1; step <= steps; step++) {
     events.push({
@@ -81,5 +85,7 @@ function journalText(): string {
       metrics: { loss: 3 / step, gradientNorm: 1, learningRate: 1e-3, tokens: 512, tokensPerSecond: 5000 },
     });
   }
+  const sets = { general: setScore(0.02, { verdict: 'kept' }), arithmetic: setScore(0.1, { verdict }) };
+  events.push(evaluated(steps, 1.5, sets, true), finished(steps));
   return events.map((event, seq) => encodeJournalLine({ attempt: 1, seq, t: started + seq }, event)).join('');
 }

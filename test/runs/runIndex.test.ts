@@ -33,7 +33,7 @@ test('a missing, broken or foreign index is rebuilt from the folders', async () 
   const listed = async () =>
     (await (await RunIndex.open(project.store, { mayWrite: true })).refresh()).map(({ id }) => id);
   assert.deepEqual(await listed(), [run.id]);
-  for (const broken of ['', '{', '{"v":99}', '{"v":2,"runs":{"x":{"changed":1,"summary":{}}}}']) {
+  for (const broken of ['', '{', '{"v":99}', '{"v":3,"runs":{"x":{"changed":1,"summary":{}}}}']) {
     writeFileSync(file, broken);
     assert.deepEqual(await listed(), [run.id]);
     assert.ok(JSON.parse(readFileSync(file, 'utf8')).runs[run.id], 'and written anew');

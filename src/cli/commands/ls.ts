@@ -1,7 +1,6 @@
 /** `holdfast ls`: the runs of this project, newest first. */
 import { worstVerdict } from '../../domain/statistics.ts';
 import { formatSigned } from '../../domain/words.ts';
-import { nameOfFile } from '../../recipe/resolve.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
 import { searchRuns } from '../../runs/runSearch.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
@@ -77,11 +76,10 @@ function row(run: RunSummary): string[] {
 }
 
 /** "★ my best #good": what the user says, where he says something. */
-function saidOf({ id, name, star, tags, hidden, foreign }: RunSummary): string {
-  const isNamed = !id.includes(nameOfFile(name));
+function saidOf({ name, named, star, tags, hidden, foreign }: RunSummary): string {
   const words = [
     star && '★',
-    isNamed && name,
+    named && name,
     ...tags.map(tag => `#${tag}`),
     hidden && '(hidden)',
     foreign && '(imported)',

@@ -224,7 +224,7 @@ function pickTags(known: readonly string[], had: readonly string[]): Promise<str
   pick.placeholder = t('Choose, or type a new one');
   pick.canSelectMany = true;
   const show = (tags: readonly string[], selected: readonly string[]) => {
-    pick.items = tags.map(label => ({ label, alwaysShow: selected.includes(label) }));
+    pick.items = tags.map(label => ({ label, alwaysShow: !known.includes(label) || selected.includes(label) }));
     pick.selectedItems = pick.items.filter(({ label }) => selected.includes(label));
   };
   show(known, had);

@@ -31,7 +31,9 @@ export function runItem(run: RunEntry): vscode.TreeItem {
   const item = new vscode.TreeItem(rowLabel(run), run.checkpoints.length > 0 ? Collapsed : None);
   item.id = run.id;
   item.contextValue = [`run.${run.status}`, ...flagsOf(run)].join('.');
-  item.description = [runDescription(run), ...run.tags.map(tag => `#${tag}`)].join(' · ');
+  item.description = [run.hidden && t('hidden'), runDescription(run), !isLive(run) && sizeWords(run.bytes)]
+    .filter(Boolean)
+    .join(' · ');
   item.iconPath = runIcon(run);
   item.tooltip = runTooltip(run);
   item.command = { command: 'holdfast.showRun', title: t('Show Run'), arguments: [run.id] };
@@ -67,6 +69,16 @@ export function moreItem(id: string, group: string, count: number): vscode.TreeI
   return item;
 }
 
+/** So that nobody looks for runs that he once hid. */
+export function hiddenItem(id: string, count: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(count === 1 ? t('1 hidden run') : t('{0} hidden runs', count));
+  item.id = id;
+  item.contextValue = 'hiddenRuns';
+  item.iconPath = new vscode.ThemeIcon('eye-closed', new vscode.ThemeColor('descriptionForeground'));
+  item.command = { command: 'holdfast.showHiddenRuns', title: t('Show Hidden Runs') };
+  return item;
+}
+
 /** The colour the user gave a run, on its name and beside it. */
 export function registerRowColours(): vscode.Disposable {
   return vscode.window.registerFileDecorationProvider({
@@ -79,8 +91,7 @@ export function registerRowColours(): vscode.Disposable {
 
 /** Below its recipe a past run is its variant, unless the user gave it a name. */
 function rowLabel(run: RunEntry): string {
-  const isNamed = run.name !== run.recipe.replace(/\.tune\.ya?ml$/, '');
-  const label = isLive(run) || isNamed ? runLabel(run) : run.variant;
+  const label = isLive(run) || run.named ? runLabel(run) : run.variant;
   return run.star ? `★ ${label}` : label;
 }
 
@@ -104,7 +115,7 @@ function runTooltip(run: RunEntry): vscode.MarkdownString {
   const note = run.notes.split('\n').find(words => words.trim() !== '');
   if (note) line(`“${note.trim().slice(0, 200)}”`);
   if (run.foreign) line(t('Made elsewhere: it can be looked at and compared, not started.'));
-  line(t('{0} on the disk, {1} checkpoints', sizeWords(run.bytes), run.checkpoints.length));
+  line(t('{0} on the disk, checkpoints: {1}', sizeWords(run.bytes), run.checkpoints.length));
   line(run.id);
   return text;
 }

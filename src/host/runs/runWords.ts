@@ -5,7 +5,7 @@ import type { RunSummary } from '../../runs/runSummary.ts';
 
 type Row = Pick<
   RunSummary,
-  'name' | 'variant' | 'status' | 'reason' | 'step' | 'steps' | 'verdict' | 'sets' | 'createdAt'
+  'name' | 'variant' | 'status' | 'reason' | 'step' | 'steps' | 'verdict' | 'sets' | 'createdAt' | 'tags'
 >;
 
 const { t } = vscode.l10n;
@@ -58,7 +58,8 @@ export function runDescription(run: Row): string {
   const words = isPast && run.verdict ? verdictWords(run) : statusWords(run);
   const isStopped = run.status === 'stopped' && run.verdict ? t('stopped') : '';
   const time = ['running', 'paused'].includes(run.status) ? '' : whenWords(run.createdAt);
-  return [isStopped, words, time].filter(Boolean).join(' · ');
+  const tags = run.tags.map(tag => `#${tag}`);
+  return [isStopped, words, ...tags, time].filter(Boolean).join(' · ');
 }
 
 export function runIcon({ status, verdict }: Pick<RunSummary, 'status' | 'verdict'>): vscode.ThemeIcon {

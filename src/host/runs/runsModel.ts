@@ -62,7 +62,7 @@ export class RunsModel implements vscode.Disposable {
     this.#log = log;
     this.#subscriptions = [
       this.#changed,
-      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.refresh()),
+      vscode.workspace.onDidChangeWorkspaceFolders(({ removed }) => this.#forget(removed)),
       vscode.workspace.onDidOpenTextDocument(({ uri }) => isRecipeUri(uri) && void this.refresh()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => this.#reopen()),
     ];
@@ -149,26 +149,26 @@ export class RunsModel implements vscode.Disposable {
 
   async #look(isForced: boolean): Promise<void> {
     try {
-      const isGone = await this.#knowStores(storesOfWorkspace());
+      for (const store of storesOfWorkspace()) await this.#know(store);
       const stale: KnownStore[] = [];
       for (const known of this.#stores.values()) if (isForced || (await this.#hasNews(known))) stale.push(known);
-      if (stale.length > 0 || isGone) await this.#readAgain(stale);
+      if (isForced || stale.length > 0) await this.#readAgain(stale);
     } catch (error) {
       this.#log.error('The runs could not be listed', error instanceof Error ? error : String(error));
     }
   }
 
-  /** Stores of folders and recipes that were closed are forgotten: true when there were any. */
-  async #knowStores(stores: readonly Store[]): Promise<boolean> {
-    const folders = new Set(stores.map(({ folder }) => folder));
-    const gone = [...this.#stores.keys()].filter(folder => !folders.has(folder));
-    for (const folder of gone) this.#stores.delete(folder);
-    for (const store of stores) {
-      if (this.#stores.has(store.folder)) continue;
-      const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
-      this.#stores.set(store.folder, { store, index, changedAt: -1, told: [] });
-    }
-    return gone.length > 0;
+  async #know(store: Store): Promise<void> {
+    if (this.#stores.has(store.folder)) return;
+    const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
+    this.#stores.set(store.folder, { store, index, changedAt: -1, told: [] });
+  }
+
+  /** A store that was found by a recipe stays when its document is closed: its runs may be going on. */
+  #forget(removed: readonly vscode.WorkspaceFolder[]): void {
+    const present = new Set(storesOfWorkspace().map(({ folder }) => folder));
+    for (const { folder } of storesOf(removed)) if (!present.has(folder)) this.#stores.delete(folder);
+    void this.refresh();
   }
 
   /** A run came or went, or one that was live is something else now. */
@@ -218,12 +218,16 @@ export class RunsModel implements vscode.Disposable {
 /** Stores of the workspace's folders and of recipes that are open from elsewhere. */
 function storesOfWorkspace(): Store[] {
   const { runsFolder } = readSettings();
-  const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file');
   const recipes = vscode.workspace.textDocuments.filter(({ uri }) => isRecipeUri(uri));
   return [
-    ...folders.map(({ uri }) => storeOf(uri.fsPath, { runsFolder })),
+    ...storesOf(vscode.workspace.workspaceFolders ?? []),
     ...recipes.map(({ uri }) => findStore(uri.fsPath, { runsFolder })),
   ];
+}
+
+function storesOf(folders: readonly vscode.WorkspaceFolder[]): Store[] {
+  const { runsFolder } = readSettings();
+  return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => storeOf(uri.fsPath, { runsFolder }));
 }
 
 /** The very entry of before where nothing is new: ten thousand rows are not compared one by one. */

@@ -7,14 +7,15 @@ import { searchRuns } from '../../runs/runSearch.ts';
 import type { QueueModel } from './queueModel.ts';
 import { describeQueue } from './queueRow.ts';
 import { mostRows, type RunGroup, RunGroups } from './runGroups.ts';
-import { checkpointItem, groupItem, moreItem, runItem } from './runRows.ts';
+import { checkpointItem, groupItem, hiddenItem, moreItem, runItem } from './runRows.ts';
 import type { RunEntry, RunsChange, RunsModel } from './runsModel.ts';
 
 export type RunsNode =
   | { kind: 'group'; id: string }
   | { kind: 'run'; id: string }
   | { kind: 'checkpoint'; id: string; run: string; checkpoint: RunEntry['checkpoints'][number] }
-  | { kind: 'more'; id: string; group: string };
+  | { kind: 'more'; id: string; group: string }
+  | { kind: 'hidden'; id: string };
 
 /** More changed rows than these are drawn anew at once. */
 const mostSingleRows = 50;
@@ -29,6 +30,8 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   #groups = new RunGroups([]);
   #query = '';
   #showsHidden = false;
+  /** What a search leaves out was not hidden by the user. */
+  #hiddenCount = 0;
   readonly onDidChangeTreeData = this.#changed.event;
 
   constructor(model: RunsModel, queues: QueueModel) {
@@ -66,7 +69,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   getChildren(node?: RunsNode): RunsNode[] {
-    if (!node) return this.#groupNodes(this.#groups.roots, 'root');
+    if (!node) return [...this.#groupNodes(this.#groups.roots, 'root'), ...this.#hiddenNode()];
     switch (node.kind) {
       case 'group':
         return this.#below(node.id);
@@ -74,6 +77,7 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
         return this.#checkpointsOf(node.id);
       case 'checkpoint':
       case 'more':
+      case 'hidden':
         return [];
       default:
         return node satisfies never;
@@ -91,6 +95,8 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
         return this.#nodes.get(node.run);
       case 'more':
         return this.#nodes.get(node.group);
+      case 'hidden':
+        return undefined;
       default:
         return node satisfies never;
     }
@@ -111,7 +117,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
       case 'checkpoint':
         return checkpointItem(node.id, node.checkpoint);
       case 'more':
-        return moreItem(node.id, node.group, this.#hiddenBelow(node.group));
+        return moreItem(node.id, node.group, this.#moreBelow(node.group));
+      case 'hidden':
+        return hiddenItem(node.id, this.#hiddenCount);
       default:
         return node satisfies never;
     }
@@ -141,13 +149,17 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
     const matches = searchRuns(this.#query);
     const shown = this.#model.runs.filter(run => (this.#showsHidden || !run.hidden) && matches(run));
     this.#groups = new RunGroups(shown, waiting => this.#queues.sorted(waiting));
+    this.#hiddenCount = this.#query === '' ? this.#model.runs.length - shown.length : 0;
   }
 
   /** Rows that changed in place are drawn again, groups that won or lost some are asked again. */
   #refresh({ ids }: RunsChange): void {
-    const before = this.#groups;
+    const [before, hiddenBefore] = [this.#groups, this.#hiddenCount];
     this.#arrange();
-    const nodes = sameGroups(before, this.#groups) ? this.#touched(ids, before) : [undefined];
+    const isSame = sameGroups(before, this.#groups) && hiddenBefore > 0 === this.#hiddenCount > 0;
+    const nodes: (RunsNode | undefined)[] = isSame ? this.#touched(ids, before) : [undefined];
+    const hidden = this.#nodes.get('hidden');
+    if (hidden && hiddenBefore !== this.#hiddenCount) nodes.push(hidden);
     for (const node of nodes.length > mostSingleRows ? [undefined] : nodes) this.#changed.fire(node);
   }
 
@@ -183,14 +195,18 @@ export class RunsTree implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   #withMore(nodes: RunsNode[], group: string): RunsNode[] {
-    if (this.#hiddenBelow(group) > 0) nodes.push(this.#keep({ kind: 'more', id: `${group}/more`, group }));
+    if (this.#moreBelow(group) > 0) nodes.push(this.#keep({ kind: 'more', id: `${group}/more`, group }));
     return nodes;
   }
 
-  #hiddenBelow(id: string): number {
+  #moreBelow(id: string): number {
     const group = this.#groups.group(id);
     const all = group ? group.months.length || group.runs.length : this.#groups.roots.length;
     return Math.max(0, all - this.#shown(id));
+  }
+
+  #hiddenNode(): RunsNode[] {
+    return this.#hiddenCount > 0 ? [this.#keep({ kind: 'hidden', id: 'hidden' })] : [];
   }
 
   #shown(group: string): number {

@@ -11,6 +11,7 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   readonly #changed = new vscode.EventEmitter<RunsNode | undefined>();
   readonly #view: vscode.TreeView<RunsNode>;
   #attached: RunsTree | undefined;
+  #told = '';
   readonly onDidChangeTreeData = this.#changed.event;
 
   /** `tree` is asked for when the view is first seen. */
@@ -56,12 +57,12 @@ export class RunsView implements vscode.TreeDataProvider<RunsNode>, vscode.Dispo
   }
 
   /** Whoever sees fewer rows than there are runs is told so. */
-  #tellFilter(tree: RunsTree, model: RunsModel): void {
-    const { query, showsHidden, count } = tree;
-    const total = model.runs.length;
-    this.#view.message = query ? vscode.l10n.t('{0} of {1} runs match “{2}”', count, total, query) : undefined;
-    const hidden = showsHidden || query ? 0 : total - count;
-    this.#view.description = hidden > 0 ? vscode.l10n.t('{0} hidden', hidden) : undefined;
+  #tellFilter({ query, showsHidden, count }: RunsTree, model: RunsModel): void {
+    const message = query ? vscode.l10n.t('{0} of {1} runs match “{2}”', count, model.runs.length, query) : undefined;
+    if (this.#view.message !== message) this.#view.message = message;
+    const told = `${query !== ''} ${showsHidden}`;
+    if (told === this.#told) return;
+    this.#told = told;
     void vscode.commands.executeCommand('setContext', 'holdfast.isSearching', query !== '');
     void vscode.commands.executeCommand('setContext', 'holdfast.showsHidden', showsHidden);
   }
