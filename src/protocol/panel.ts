@@ -45,6 +45,8 @@ export const fromPageSchema = z.discriminatedUnion('type', [
     type: z.literal('command'),
     command: z.enum([
       'stop',
+      'pause',
+      'checkpoint',
       'resume',
       'fork',
       'openRecipe',

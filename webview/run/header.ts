@@ -23,6 +23,8 @@ export function runHeader(channel: Channel): Part {
   const progress = h('div', { class: 'progress', role: 'progressbar', 'aria-label': t('Progress') }, bar);
   let id: string | undefined;
   const stop = button(t('Stop'), () => channel.command('stop', { run: id }), 'primary');
+  const pause = button(t('Pause'), () => channel.command('pause', { run: id }));
+  const save = button(t('Save Checkpoint'), () => channel.command('checkpoint', { run: id }));
   const resume = button(t('Resume'), () => channel.command('resume', { run: id }), 'primary');
   const fork = button(t('Fork…'), () => channel.command('fork', { run: id }));
   const recipe = button(t('Open Recipe'), () => channel.command('openRecipe', { run: id }));
@@ -31,7 +33,7 @@ export function runHeader(channel: Channel): Part {
     'header',
     { class: 'run-header' },
     h('div', { class: 'run-title' }, title, variant),
-    h('div', { class: 'actions' }, stop, resume, fork, recipe, folder),
+    h('div', { class: 'actions' }, stop, pause, save, resume, fork, recipe, folder),
     h('p', { class: 'status-line' }, state, statusText, steps, left),
     progress,
   );
@@ -40,7 +42,9 @@ export function runHeader(channel: Channel): Part {
     state.replaceChildren(statusIcon(status));
     element.dataset.status = status;
     stop.hidden = !isLive(status);
-    resume.hidden = isLive(status) || status === 'finished';
+    pause.hidden = status !== 'running' && status !== 'stale';
+    save.hidden = pause.hidden;
+    resume.hidden = status !== 'paused' && (isLive(status) || status === 'finished');
   });
   const showVariant = whenChanged<string>(name => variant.replaceChildren(badge(variantWord(name))));
 

@@ -57,6 +57,8 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     sweep: async () => (await import('./sweep.ts')).sweep,
     check: async () => (await runs()).check,
     stop: async () => (await runs()).stop,
+    pauseRun: async () => (await runs()).pauseRun,
+    saveCheckpoint: async () => (await runs()).saveCheckpoint,
     resumeRun: async () => (await resumes()).resumeRun,
     forkRun: async () => (await resumes()).forkRun,
     showRun: async () => (await runs()).showRun,

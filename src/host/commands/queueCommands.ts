@@ -39,7 +39,7 @@ export const shift = (by: -1 | 1) => async (app: App, given: unknown, selected: 
 
 export async function cancelQueued(app: App, given: unknown, selected: unknown): Promise<void> {
   const runs = await waitingRuns(app, given, selected, t('Which runs should not start?'));
-  for (const run of runs) await app.service.stop(run.folder);
+  for (const run of runs) await app.service.stop(run);
   await app.model.refresh();
 }
 

@@ -8,10 +8,14 @@ import { oneRun } from './chosenRuns.ts';
 
 const { t } = vscode.l10n;
 
-/** A run, or one of its checkpoints. The run's id when it goes on. */
+/** A run that is paused or over, or one of its checkpoints. The run's id when it goes on. */
 export async function resumeRun(app: App, given: unknown): Promise<string | undefined> {
   const run = await oneRun(app, given, app.model.runs.filter(canGoOn), t('Which run should go on?'));
   if (!run) return undefined;
+  if (run.status === 'paused') {
+    await app.service.steer(run.folder, 'resume');
+    return run.id;
+  }
   const title = t('{0}: its checkpoint is looked at', runLabel(run));
   const resumed = await busyWith(title, () => app.service.resume(run, checkpointOf(given)));
   return shown(app, run, resumed);
@@ -28,7 +32,8 @@ export async function forkRun(app: App, given: unknown): Promise<string | undefi
   return shown(app, run, forked);
 }
 
-const canGoOn = (run: RunEntry): boolean => !isLive(run) && run.status !== 'finished' && !run.foreign;
+const canGoOn = (run: RunEntry): boolean =>
+  run.status === 'paused' || (!isLive(run) && run.status !== 'finished' && !run.foreign);
 
 /** The settings that differ, as on the command line. `undefined` when given up. */
 async function askForChanges(run: RunEntry): Promise<string[] | undefined> {

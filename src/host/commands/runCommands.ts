@@ -51,7 +51,19 @@ export async function rerun(app: App, given: unknown): Promise<string | undefine
 export async function stop(app: App, given: unknown): Promise<void> {
   const live = app.model.runs.filter(isLive);
   const run = await oneRun(app, given, live, vscode.l10n.t('Which run should stop?'));
-  if (run) await app.service.stop(run.folder);
+  if (run) await app.service.stop(run);
+}
+
+export async function pauseRun(app: App, given: unknown): Promise<void> {
+  const atWork = app.model.runs.filter(({ status }) => status === 'running' || status === 'stale');
+  const run = await oneRun(app, given, atWork, vscode.l10n.t('Which run should pause?'));
+  if (run) await app.service.steer(run.folder, 'pause');
+}
+
+export async function saveCheckpoint(app: App, given: unknown): Promise<void> {
+  const begun = app.model.runs.filter(run => isLive(run) && run.status !== 'queued');
+  const run = await oneRun(app, given, begun, vscode.l10n.t('Which run should write a checkpoint?'));
+  if (run) await app.service.steer(run.folder, 'checkpoint');
 }
 
 export async function showRun(app: App, given: unknown): Promise<void> {

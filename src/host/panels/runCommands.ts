@@ -4,6 +4,8 @@ import type { PageCommand } from './pageChannel.ts';
 
 export const pageCommands = {
   stop: 'holdfast.stop',
+  pause: 'holdfast.pauseRun',
+  checkpoint: 'holdfast.saveCheckpoint',
   resume: 'holdfast.resumeRun',
   fork: 'holdfast.forkRun',
   openRecipe: 'holdfast.openRunRecipe',

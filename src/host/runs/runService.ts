@@ -12,6 +12,7 @@ import type { Rerun } from '../../runs/rerun.ts';
 import type { ForkRun, Resumed } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunsError } from '../../runs/runsError.ts';
+import type { Steering } from '../../runs/steerRun.ts';
 import { findStore, type Store } from '../../runs/store.ts';
 import { readSettings } from '../settings.ts';
 import type { RunEntry } from './runsModel.ts';
@@ -138,11 +139,26 @@ export class RunService {
     return forked;
   }
 
-  async stop(run: RunFolder): Promise<void> {
+  async stop({ store, folder }: Pick<RunEntry, 'store' | 'folder'>): Promise<void> {
     requireTrust();
-    const { sendControl } = await import('../../runs/control.ts');
-    await sendControl(run, 'stop');
-    this.#log.info(`Asked ${run.id} to stop`);
+    const { stopRun } = await import('../../runs/stopRun.ts');
+    const onSilent = (reason: string) => {
+      this.#log.warn(`${folder.id}: ${reason}: waking it, else ending it`);
+      const text = vscode.l10n.t(
+        'The runner of {0} does not answer: it is woken, else ended. This takes a while.',
+        folder.id,
+      );
+      void vscode.window.showWarningMessage(text);
+    };
+    await stopRun({ store, run: folder, onSilent });
+    this.#log.info(`Asked ${folder.id} to stop`);
+  }
+
+  async steer(run: RunFolder, steering: Steering): Promise<void> {
+    requireTrust();
+    const { steerRun } = await import('../../runs/steerRun.ts');
+    await steerRun(run, steering);
+    this.#log.info(`Asked ${run.id}: ${steering}`);
   }
 
   /** A runner for what waits: it leaves at once where another one is at it. */
