@@ -2,10 +2,11 @@
  * The one gate through which programs are started: it refuses in a workspace that is not trusted, takes argument
  * arrays and no shell, and hands on no tokens of the environment. Whoever starts a runner only watches it from then on.
  */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { closeSync, constants, existsSync, openSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa, type Options } from 'execa';
 import { childEnvironment } from './childEnvironment.ts';
 import { checkEngine } from './engineFolder.ts';
 import { runnerMarkerName } from './markedProcesses.ts';
@@ -32,44 +33,48 @@ export interface LaunchRunner {
 export async function launchRunner(options: LaunchRunner): Promise<{ pid: number }> {
   checkEngine(options.engineFolder);
   await options.store.prepare();
-  const log = openLog(options.store.runnerLog) as AnyDescriptor;
+  const log = openLog(options.store.runnerLog);
   try {
     const program = join(options.engineFolder, 'runner.cjs');
     const args = [program, '--store', options.store.folder, ...(options.runnerArguments ?? [])];
-    const child = startProgram(options.node, args, options.trusted, {
+    const child = await startProgram(options.node, args, options.trusted, {
       detached: true,
-      cleanup: false,
-      reject: false,
       cwd: options.store.folder,
       env: { ...options.env, [runnerMarkerName]: randomUUID() },
       stdio: ['ignore', log, log],
-      windowsHide: true,
     });
     child.unref();
-    if (child.pid === undefined) throw spawnFailed(options.node.path, (await child).message ?? 'unknown');
-    return { pid: child.pid };
+    return { pid: child.pid! };
   } finally {
     closeSync(log);
   }
 }
 
-/** Every program of ours is started here. */
-export function startProgram<O extends Options>(node: NodeChoice, args: string[], trusted: boolean, options: O) {
+/** Every program of ours is started here. Resolves once it runs; throws when it may not or cannot. */
+export async function startProgram(
+  node: NodeChoice,
+  args: string[],
+  trusted: boolean,
+  options: Pick<SpawnOptions, 'cwd' | 'env' | 'stdio' | 'detached'>,
+): Promise<ChildProcess> {
   if (!trusted) {
     const remedy = 'Trust the workspace first (command "Workspaces: Manage Workspace Trust").';
     throw new RunsError('not-trusted', 'Nothing is started in a workspace that is not trusted', { remedy });
   }
   const env = { ...childEnvironment(), ...options.env, ...node.env };
-  return execa(node.path, args, { ...options, extendEnv: false, env });
+  const child = spawn(node.path, args, { ...options, env, shell: false, windowsHide: true });
+  await once(child, 'spawn').catch((error: Error) => {
+    throw spawnFailed(node.path, error.message);
+  });
+  // Its end is told by `exit`; a signal that comes too late is no error of ours.
+  child.on('error', () => {});
+  return child;
 }
 
-export function spawnFailed(program: string, detail: string): RunsError {
+function spawnFailed(program: string, detail: string): RunsError {
   const remedy = existsSync(program) ? undefined : 'Set holdfast.nodePath to a Node 20 or newer.';
   return new RunsError('spawn-failed', `${program} could not be started: ${detail}`, { file: program, remedy });
 }
-
-/** The types of execa name the descriptors 3 to 9; it takes any. */
-type AnyDescriptor = 3;
 
 /** Appended to; begun anew when it has grown long. */
 function openLog(file: string): number {

@@ -9,7 +9,7 @@ import type { ErrorReport } from '../protocol/result.ts';
 import { protocolVersion, type TrainerCommand, type TrainerEvent } from '../protocol/trainer.ts';
 import { decodeTrainerEvent, encodeLine } from '../protocol/trainerLines.ts';
 import { type Clock, Silence, systemClock } from './clock.ts';
-import { spawnFailed, startProgram } from './launch.ts';
+import { startProgram } from './launch.ts';
 import { killMarked, markerName } from './markedProcesses.ts';
 import type { NodeChoice } from './nodePath.ts';
 import { PrintLog } from './printLog.ts';
@@ -94,22 +94,16 @@ export class TrainerProcess {
 
   static async start(options: StartTrainer): Promise<TrainerProcess> {
     const marker = randomUUID();
-    const child = startProgram(options.node, options.program, options.trusted, {
+    const child = await startProgram(options.node, options.program, options.trusted, {
       cwd: options.cwd,
       env: { ...options.env, [markerName]: marker },
-      stdin: 'pipe',
-      stdout: 'pipe',
-      stderr: 'pipe',
-      buffer: false,
-      reject: false,
-      windowsHide: true,
+      stdio: 'pipe',
     });
-    if (child.pid === undefined) throw spawnFailed(options.node.path, (await child).message ?? 'unknown');
     const ended = new Promise<[number | null, string | null]>(resolve =>
       child.once('exit', (code, signal) => resolve([code, signal])),
     );
-    const trainer = new TrainerProcess(options, marker, child.stdin, child.stdout, child.stderr, ended);
-    trainer.identity = await identityOf(child.pid);
+    const trainer = new TrainerProcess(options, marker, child.stdin!, child.stdout!, child.stderr!, ended);
+    trainer.identity = await identityOf(child.pid!);
     return trainer;
   }
 
