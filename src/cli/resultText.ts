@@ -35,6 +35,8 @@ function rows(result: RunResult): string[][] {
   if (loss.first !== null && loss.last !== null) {
     rows.push(['loss', `${formatNumber(loss.first, 0.01)} → ${formatNumber(loss.last, 0.01)} nats/token`]);
   }
+  if (result.parent) rows.push(['forked', `from ${result.parent.run} at step ${result.parent.step}`]);
+  if (result.resumed) rows.push(['resumed', resumedText(result.resumed)]);
   for (const [name, estimate] of Object.entries(learning)) {
     rows.push([`learned (${name})`, `${formatInterval(estimate)} ${estimate.unit}, ${estimate.items} items`]);
   }
@@ -52,3 +54,15 @@ const speed = ({ tokensPerSecond }: RunResult): string =>
 
 const mark = (verdict: RunResult['verdict'] | undefined): string =>
   verdict === 'kept' ? '✓' : verdict === 'forgot' ? '✗' : '?';
+
+function resumedText({
+  attempt,
+  checkpoint,
+  redoneSteps,
+  largestDifference,
+}: NonNullable<RunResult['resumed']>): string {
+  const where = `attempt ${attempt}, from ${checkpoint === 'start' ? 'the start' : checkpoint}`;
+  if (redoneSteps === 0) return where;
+  if (largestDifference === 0) return `${where}: identical for ${redoneSteps} redone steps`;
+  return `${where}: the loss of ${redoneSteps} redone steps differs by up to ${largestDifference ?? 'a value that was not finite'}`;
+}

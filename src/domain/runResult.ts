@@ -1,11 +1,12 @@
 /** The result of a run as the command line prints it: documented in docs/cli.md. Made from what the journal told. */
 import type { ErrorReport, RunResult, RunStatus, SetResult } from '../protocol/result.ts';
 import type { Estimate, EvaluatedEvent, SetScore } from '../protocol/trainer.ts';
+import type { Redone } from './redone.ts';
 import type { RunState } from './runState.ts';
 import { worstVerdict } from './statistics.ts';
 
 export function runResult(state: RunState, status: RunStatus): RunResult {
-  const { identity, prepared, finished, series } = state;
+  const { identity, prepared, finished, series, redone } = state;
   const { id, folder, name, recipe, variant } = identity;
   const last = state.evaluations.at(-1);
   const forgetting = mapValues(last?.forgetting ?? {}, setResult);
@@ -32,6 +33,8 @@ export function runResult(state: RunState, status: RunStatus): RunResult {
     stepZero: stepZeroOf(state),
     runtime: prepared?.runtime ?? null,
     comparison: prepared?.fingerprints.comparison ?? null,
+    ...(redone && { resumed: resumedOf(redone) }),
+    ...(identity.parent && { parent: identity.parent }),
     warnings: warningsOf(state),
     ...(status === 'stopped' && state.brokenRule && { stopRule: state.brokenRule }),
     ...(error && { error }),
@@ -58,6 +61,14 @@ function setResult(score: SetScore): SetResult {
     ...(itemsNeeded !== undefined && { itemsNeeded }),
   };
 }
+
+const resumedOf = ({ attempt, fromStep, checkpoint, steps, largest }: Redone): RunResult['resumed'] => ({
+  attempt,
+  fromStep,
+  checkpoint,
+  redoneSteps: steps,
+  largestDifference: Number.isFinite(largest) ? largest : null,
+});
 
 const klOf = (last: Pick<EvaluatedEvent, 'kl'> | undefined): RunResult['kl'] =>
   last ? { ...last.kl, direction: 'KL(base || tuned)' } : {};

@@ -43,6 +43,17 @@ export interface RunResult {
   runtime: { name: string; provider: string; reason: string } | null;
   /** Fingerprint: results that differ in it are not compared. */
   comparison: string | null;
+  /** Of a run that was resumed or forked: where its newest attempt took up, and what came of the steps it did again. */
+  resumed?: {
+    attempt: number;
+    fromStep: number;
+    checkpoint: string;
+    redoneSteps: number;
+    /** Of their losses: 0 is identical to the last bit, null a loss that was not finite. */
+    largestDifference: number | null;
+  };
+  /** The run it was forked from. */
+  parent?: { run: string; step: number };
   warnings: string[];
   /** The rule of `stop_if` that ended it. */
   stopRule?: string;

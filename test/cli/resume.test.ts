@@ -72,9 +72,10 @@ test('resume of a run whose runner was killed adopts it: nothing is missing and 
   const { runner } = await until('the process', () => run.process());
   process.kill(runner.identity.pid, 'SIGKILL');
   assert.equal((await ended(run)).status, 'lost');
-  const { code, stderr } = await holdfast(project, 'resume', run.id);
+  const { code, stdout, stderr } = await holdfast(project, 'resume', run.id);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /attempt 2, from a1-step-\d0\n/);
+  assert.match(stdout, /resumed +attempt 2, from a1-step-\d0: identical for \d+ redone steps/);
   const { state } = await loadRun(run);
   assert.equal(state.gaps, 0);
   assert.equal(state.series.get('loss')?.length, 60);
@@ -135,6 +136,7 @@ test('a fork is a run of its own that names its parent, may differ, and shows on
   assert.equal(code, 0, stderr);
   const result = JSON.parse(stdout) as RunResult;
   assert.notEqual(result.id, run.id);
+  assert.deepEqual(result.parent, { run: run.id, step: 20 });
   assert.equal(readFileSync(run.journalFile, 'utf8'), before, 'the parent is left as it was');
   const fork = project.store.run(result.id);
   const { request, state } = await loadRun(fork);
