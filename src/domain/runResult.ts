@@ -78,11 +78,14 @@ function stepZeroOf({ stepZero }: RunState): RunResult['stepZero'] {
   return { ok: stepZero.ok, checks: mapValues(stepZero.checks, check => check?.status) };
 }
 
-function warningsOf({ prepared, series, gaps, evaluations }: RunState): string[] {
+function warningsOf({ prepared, series, gaps, unheard, evaluations }: RunState): string[] {
   const warnings = [...(prepared?.warnings ?? [])];
   const loss = series.get('loss');
   if (loss && loss.nonFinite > 0)
     warnings.push(`The loss was not finite at ${loss.nonFinite} of ${loss.length} steps.`);
+  for (const { from, to } of unheard) {
+    warnings.push(`The curve lacks steps ${from} to ${to}: they were trained while the runner was gone.`);
+  }
   if (gaps > 0) warnings.push(`The journal lacks ${gaps} records; numbers may be incomplete.`);
   if (evaluations.length > 0 && !evaluations.at(-1)!.final)
     warnings.push('The numbers come from the subset scored during the run, not from all items.');

@@ -70,6 +70,8 @@ export class RunState {
   redone: Redone | null = null;
   /** Records that the journal lacks. */
   gaps = 0;
+  /** Steps that were trained and saved when nobody listened: the curve has no points there. */
+  unheard: { from: number; to: number }[] = [];
   readonly #clock = new StepClock();
   readonly #declared = new Map<string, RunView['catalogue'][number]>();
   #catalogue: RunView['catalogue'] | null = [];
@@ -284,7 +286,9 @@ export class RunState {
     this.evaluations = this.evaluations.filter(before);
     this.samples = this.samples.filter(before);
     this.marks = this.marks.filter(before);
-    this.step = Math.min(this.step, fromStep);
+    this.unheard = this.unheard.filter(({ from }) => from <= fromStep);
+    if (fromStep > this.step) this.unheard = [...this.unheard, { from: this.step + 1, to: fromStep }];
+    this.step = fromStep;
     this.redone = { attempt, fromStep, checkpoint, steps: 0, largest: 0, firstAt: null };
     this.#mark(fromStep, 'resumed', checkpoint);
     return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText', 'resumed'];

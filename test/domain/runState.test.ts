@@ -294,3 +294,13 @@ test('samples of one prompt and step are kept once', () => {
     ['u', 't'],
   );
 });
+
+test('steps that nobody listened to are missing from the curve, and the result says which', () => {
+  const journal = new FakeJournal().say(prepared()).steps(1, 48);
+  journal.attempt = 2;
+  journal.say({ type: 'resumed', fromStep: 50, checkpoint: 'a1-step-50' }).steps(51, 60);
+  assert.match(journal.state.result('running').warnings.join(), /lacks steps 49 to 50/);
+  journal.attempt = 3;
+  journal.say({ type: 'resumed', fromStep: 40, checkpoint: 'a1-step-40' }).steps(41, 60);
+  assert.doesNotMatch(journal.state.result('running').warnings.join(), /lacks/, 'they were done again');
+});
