@@ -12,8 +12,8 @@ import type { Storm, Trouble, WatchedRun } from './storm.ts';
 import { Window } from './window.ts';
 
 export const troubles: readonly Trouble[] = [
-  { kind: 'trainer killed', weight: 3, act: storm => killed(storm, 'trainer') },
-  { kind: 'runner killed', weight: 3, act: storm => killed(storm, 'runner') },
+  { kind: 'trainer killed', weight: 2, act: storm => killed(storm, 'trainer') },
+  { kind: 'runner killed', weight: 2, act: storm => killed(storm, 'runner') },
   { kind: 'trainer frozen', weight: 2, act: storm => frozen(storm, 'trainer') },
   { kind: 'runner frozen', weight: 2, act: storm => frozen(storm, 'runner') },
   { kind: 'host killed', weight: 2, act: hostKilled },
