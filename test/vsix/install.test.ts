@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { thisTarget } from '../../scripts/stage.ts';
+import { redact } from '../../src/runs/redact.ts';
 import { journal, runFolders, startByLens, steps } from '../e2e/editor.ts';
 import { checkout, modules } from '../vscode/places.ts';
 import { until, Workbench } from '../vscode/workbench.ts';
@@ -16,6 +18,14 @@ import { zipNames } from './zipNames.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'vsix-'));
 const vsix = path.join(folder, 'holdfast.vsix');
+const largestBundle = 500_000;
+const letters = () => randomBytes(17).toString('hex');
+const planted = {
+  HF_TOKEN: `hf_${letters()}`,
+  VSCE_PAT: letters(),
+  NPM_TOKEN: `npm_${letters()}aa`,
+  A_SECRET: letters(),
+};
 
 test.before(() => pack(vsix));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,14 +61,45 @@ test('the package holds what a run needs, for one platform, and nothing of how i
   );
 });
 
+test('the package holds exactly the files that contents.txt lists, binaries aside', t => {
+  const names = zipNames(readFileSync(vsix)).filter(name => !name.includes('/bin/napi-'));
+  const listed = readFileSync(path.join(checkout, 'test/vsix/contents.txt'), 'utf8').trim().split('\n');
+  // What ships is decided here: a file that should be new or gone is added to or taken from the list by hand.
+  assert.deepEqual(names.sort(), listed.sort());
+  t.diagnostic(`C9 VSIX: ${names.length} files as listed`);
+});
+
+test('no token of the environment it was packed in got into the package, nor any other', t => {
+  const staged = path.join(checkout, 'out/stage', thisTarget);
+  const files = (readdirSync(staged, { recursive: true }) as string[])
+    .map(name => path.join(staged, name))
+    .filter(file => statSync(file).isFile());
+  const found = files.filter(file => {
+    const text = readFileSync(file, 'latin1');
+    // What looks like a token in a binary is chance.
+    const isText = !file.includes(`${path.sep}bin${path.sep}`) && !file.endsWith('.safetensors');
+    return Object.values(planted).some(token => text.includes(token)) || (isText && redact(text, {}) !== text);
+  });
+  assert.deepEqual(found, []);
+  t.diagnostic(`C8 VSIX: ${Object.keys(planted).length} planted tokens, 0 found in ${files.length} files`);
+});
+
+test('what the editor loads stays small', t => {
+  const { size } = statSync(path.join(checkout, 'out/stage', thisTarget, 'dist/extension.cjs'));
+  assert.ok(size < largestBundle, `${size} bytes`);
+  t.diagnostic(`D5 extension.cjs: ${(size / 1e3).toFixed(0)} KB minified`);
+});
+
 test('the package stays below 40 MB', () => {
   assert.ok(statSync(vsix).size < 40e6, `${(statSync(vsix).size / 1e6).toFixed(1)} MB`);
 });
 
-test('two packages of one source are equal byte by byte', () => {
+test('two packages of one source are equal byte by byte', t => {
   const again = path.join(folder, 'again.vsix');
   pack(again);
-  assert.ok(readFileSync(vsix).equals(readFileSync(again)));
+  const [first, second] = [vsix, again].map(file => createHash('sha256').update(readFileSync(file)).digest('hex'));
+  assert.equal(first, second);
+  t.diagnostic(`C9 two packages: sha256 ${first!.slice(0, 16)}… and ${second!.slice(0, 16)}…`);
 });
 
 test('installed without the checkout: Open Example, Start Fine-Tune, verdict', async t => {
@@ -103,7 +144,7 @@ test('installed without the checkout: Open Example, Start Fine-Tune, verdict', a
 });
 
 function pack(file: string): void {
-  const env = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
+  const env = { ...process.env, ...planted, SOURCE_DATE_EPOCH: '1700000000' };
   execFileSync(process.execPath, ['--import', 'tsx', 'scripts/package.ts', '--out', file], {
     cwd: checkout,
     env,
