@@ -280,15 +280,6 @@ export const recipeSchema = z.strictObject({
     .meta({
       description:
         'Rules that end the run early, saved and judged: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
-      examples: [
-        [
-          'forgetting is forgot for 2 evals',
-          'forgetting > 0.05 for 2 evals',
-          'kl.train > 0.3',
-          'loss is nan',
-          'loss > 5 for 10 steps',
-        ],
-      ],
     }),
   engine: z.enum(['auto', 'node']).default('auto').describe('What trains. auto chooses and says why.'),
   runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),

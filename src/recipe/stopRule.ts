@@ -35,6 +35,15 @@ interface Token extends Span {
   text: string;
 }
 
+/** One of each kind. */
+export const ruleExamples = [
+  'forgetting is forgot for 2 evals',
+  'forgetting > 0.05 for 2 evals',
+  'kl.train > 0.3',
+  'loss is nan',
+  'loss > 5 for 10 steps',
+];
+
 const examples = 'Write for example "forgetting.general > 0.05 for 2 evals", "loss is nan" or "loss > 5 for 10 steps".';
 const mostTimes = 1_000_000;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import { resolveRecipe } from '../../src/recipe/resolve.ts';
-import { parseStopRule } from '../../src/recipe/stopRule.ts';
+import { parseStopRule, ruleExamples } from '../../src/recipe/stopRule.ts';
 
 const start =
   'model: m\ndata: { train: a.jsonl, eval: e.jsonl }\nretain: { probes: { general: { file: p.txt, budget: { nats: 0.05 } }, free: { file: q.txt } } }\nevaluate: { items: 64 }\n';
@@ -81,6 +81,10 @@ for (const [marked, says] of wrong) {
     }
   });
 }
+
+test('the rules that editors offer are rules', () => {
+  for (const text of ruleExamples) assert.deepEqual(parseRecipe(`${start}stop_if: ${text}\n`).problems, []);
+});
 
 test('a slip in a name is a quick fix, in place', () => {
   const [problem] = parseRecipe(`${start}stop_if: forgetting.genral > 1\n`).problems;

@@ -1,5 +1,6 @@
 /** Keys and values of a recipe from its schema, so that completion needs no other extension. */
 import * as vscode from 'vscode';
+import { ruleExamples } from '../../recipe/stopRule.ts';
 import { keyHelp, linesOf } from './hovers.ts';
 import { allowedValues, type ChildKey, childKeys, isSection, keySchemaAt } from './keyHelp.ts';
 import { type YamlPosition, yamlPositionAt } from './yamlPosition.ts';
@@ -28,8 +29,7 @@ function values(at: YamlPosition): vscode.CompletionItem[] {
 
 /** A rule is a sentence: whole ones are offered, to be changed. */
 function rules(): vscode.CompletionItem[] {
-  const examples = keySchemaAt(['stop_if'])?.examples?.flat() ?? [];
-  return examples.map(rule => new vscode.CompletionItem(String(rule), vscode.CompletionItemKind.Snippet));
+  return ruleExamples.map(rule => new vscode.CompletionItem(rule, vscode.CompletionItemKind.Snippet));
 }
 
 function keys(at: YamlPosition, position: vscode.Position, present: Set<string>): vscode.CompletionItem[] {

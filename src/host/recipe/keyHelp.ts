@@ -10,7 +10,6 @@ export interface KeySchema {
   enum?: unknown[];
   const?: unknown;
   default?: unknown;
-  examples?: unknown[];
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
