@@ -78,7 +78,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     say(stepEvent(start, step, options));
     if (step % start.recipe.evaluate.every === 0 && step < steps) say(evaluation(start, step, false, options));
     if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) await checkpoint(start, step);
-    await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
+    if (step % (options.burst ?? 1) === 0) await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
   }
   if (options.saveMs) await pause(options.saveMs);
   if (step > 0) await checkpoint(start, step);
@@ -159,6 +159,7 @@ function stepEvent(start: StartCommand, step: number, options: FakeTrainerOption
     tokens: 1024,
     taskTokens: 512,
     tokensPerSecond: 5000 + 100 * Math.cos(step / 7),
+    ...Object.fromEntries(Array.from({ length: options.moreSeries ?? 0 }, (_, i) => [`more${i}`, wave * i])),
     ...(method.replay && { replayLoss: 2 + wave }),
     ...(method.regularize && { 'penalty.kl': 0.02 * (1 - Math.exp(-step / 30)) }),
   };

@@ -5,6 +5,10 @@ export interface FakeTrainerOptions {
   steps?: number;
   /** Steps a second; 0 = as fast as it can. Default 200. */
   rate?: number;
+  /** Steps in one go, `rate` times a second. Default 1. */
+  burst?: number;
+  /** More metrics of each step. */
+  moreSeries?: number;
   dieAtStep?: number;
   /** At `dieAtStep`, or after a full run. */
   exitCode?: number;

@@ -1,6 +1,6 @@
 /**
  * The wire between one page and the host. Decodes what the page says, numbers what it is told, sends at most one
- * message a frame, and waits while too many are unacknowledged. Points are never queued here: they are read from the
+ * message a frame, fewer when each carries much, and waits while too many are unacknowledged. Points are never queued here: they are read from the
  * series when there is room. Knows no run and no panel.
  */
 import * as vscode from 'vscode';
@@ -32,6 +32,9 @@ export interface PageBackend {
 }
 
 const frameMs = 16;
+/** Eyes follow no more of a curve that grows by hundreds of points a moment. */
+const crowdedMs = 100;
+const crowd = 64;
 const mostInFlight = 4;
 
 export class PageChannel implements vscode.Disposable {
@@ -48,6 +51,7 @@ export class PageChannel implements vscode.Disposable {
   #changes = new Map<string, Partial<RunView>>();
   #timer: NodeJS.Timeout | undefined;
   #lastFlush = 0;
+  #isCrowded = false;
   /** How many messages of each kind were sent, and how far the page has drawn. For tests. */
   readonly sent: Partial<Record<ToPage['type'], number>> = {};
   get drawn(): number {
@@ -146,7 +150,8 @@ export class PageChannel implements vscode.Disposable {
 
   #schedule(): void {
     if (!this.#isReady || this.#timer || !this.#hasNews()) return;
-    const wait = Math.max(0, this.#lastFlush + frameMs - Date.now());
+    const pace = this.#isCrowded ? crowdedMs : frameMs;
+    const wait = Math.min(pace, Math.max(0, this.#lastFlush + pace - Date.now()));
     this.#timer = setTimeout(() => void this.#flush(), wait);
   }
 
@@ -209,6 +214,7 @@ export class PageChannel implements vscode.Disposable {
       subscription.cursors[index] = news.cursor;
       return news.points.steps.length > 0 ? [news.points] : [];
     });
+    this.#isCrowded = points.reduce((sum, { steps }) => sum + steps.length, 0) > crowd;
     return points.length > 0 ? { type: 'points', points } : undefined;
   }
 
