@@ -8,7 +8,7 @@ import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { count } from '../counts.ts';
 import { uniform } from '../domain/randomValues.ts';
 import type { TinyRecipe } from '../engine/support/tinyRun.ts';
-import { ownHome } from '../runs/testStore.ts';
+import { ownHome, until } from '../runs/testStore.ts';
 import { attemptOver, outcomeOf, realProject } from './realRuns.ts';
 import { testSeed } from './seed.ts';
 
@@ -16,6 +16,7 @@ ownHome();
 
 const kills = count(10, 200);
 const killsOfOneRun = 10;
+const runnerKills = count(3, 20);
 const steps = 60;
 const seed = testSeed();
 
@@ -64,6 +65,35 @@ test(`a run whose trainer is killed ${kills} times, half of them inside a save, 
   );
 });
 
+test(`a run whose runner is killed ${runnerKills} times is adopted each time, and comes to the same losses and weights`, async t => {
+  const project = await realProject();
+  const twin = await project.queue(recipe);
+  await project.launch();
+  assert.match(await attemptOver(twin, 1), /^finished/);
+  const undisturbed = await outcomeOf(twin);
+  const run = await project.queue(recipe);
+  await project.launch();
+  let done = 0;
+  for (let attempt = 1; attempt <= runnerKills; attempt++) {
+    const step = Math.floor(((attempt - 1 + uniform(seed, 5000 + attempt)) * (steps - 6)) / runnerKills);
+    const moment = `seed ${seed}, runner kill ${attempt} after step ${step}`;
+    if (!(await reaches(run, attempt, step))) break;
+    const { runner } = await until(moment, () => run.process());
+    process.kill(runner.identity.pid, 'SIGKILL');
+    if ((await attemptOver(run, attempt)) !== 'lost') break;
+    done += 1;
+    // Waits for the trainer that was left behind, which saves and leaves.
+    await resumeRun({ store: project.store, run, trusted: true });
+    await project.launch();
+  }
+  assert.match(await attemptOver(run, done + 1), /^finished/, `seed ${seed}`);
+  const redone = await refuseDifference(run, undisturbed, `seed ${seed}`);
+  assert.ok(done > 0, 'the run was over before the first kill');
+  t.diagnostic(
+    `B2 kill -9 of the runner: ${done} kills, each adopted, ${redone} steps redone; losses bit-identical, evaluations and final weights' sha256 equal (seed ${seed})`,
+  );
+});
+
 /** Once the step is in the journal: after a random wait, or when the next save has begun. */
 async function killTrainer(
   run: RunFolder,
@@ -72,11 +102,7 @@ async function killTrainer(
   isInside: boolean,
   chance: number,
 ): Promise<{ inside: number } | null> {
-  for await (const record of followJournal(run, { pollMs: 5 })) {
-    if (record.attempt !== attempt) continue;
-    if (record.type === 'exited') return null;
-    if (record.type === 'step' && record.step >= step) break;
-  }
+  if (!(await reaches(run, attempt, step))) return null;
   const pid = (await run.process())?.trainer?.identity.pid;
   if (pid === undefined) return null;
   if (isInside) {
@@ -94,6 +120,16 @@ async function killTrainer(
   }
   await attemptOver(run, attempt);
   return { inside: isSaving(run, attempt) ? 1 : 0 };
+}
+
+/** False when the attempt is over before. */
+async function reaches(run: RunFolder, attempt: number, step: number): Promise<boolean> {
+  for await (const record of followJournal(run, { pollMs: 5 })) {
+    if (record.attempt !== attempt) continue;
+    if (record.type === 'exited') return false;
+    if (record.type === 'step' && record.step >= step) return true;
+  }
+  return false;
 }
 
 /** A folder that has not got its name yet. */
