@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { JournalRecord } from '../protocol/journal.ts';
 import { sendControl } from '../runs/control.ts';
 import { followJournal } from '../runs/journal.ts';
-import { lockHolder } from '../runs/lock.ts';
+import { lockedElsewhere, lockHolder } from '../runs/lock.ts';
 import { readQueue } from '../runs/queue.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { RunsError } from '../runs/runsError.ts';
@@ -70,6 +70,8 @@ export async function watchRun({
 async function explainWaiting(store: Store, run: RunFolder, progress: Progress, waitedMs: number): Promise<void> {
   const { held } = await readQueue(store);
   if (held) return progress.wait(`held: ${held.reason} (holdfast queue release)`);
+  const elsewhere = await lockedElsewhere(store.runnerLock);
+  if (elsewhere) return progress.wait(elsewhere);
   const holder = await lockHolder(store.runnerLock);
   if (holder) return progress.wait((await runningNow(store, run)) ?? 'starting');
   if (waitedMs < takeUpMs) return;

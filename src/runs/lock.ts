@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { isAlive, ownIdentity, type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
 import { fromSystem, systemCode } from './runsError.ts';
 import { readJsonChecked } from './safeFile.ts';
@@ -34,6 +35,13 @@ export async function lockHolder(file: string): Promise<ProcessIdentity | null> 
   const holder = await readHolder(file);
   if (typeof holder === 'string') return null;
   return (await isAlive(holder)) === 'gone' ? null : holder;
+}
+
+/** In words with the remedy, when the holder is on another host: nobody here can tell whether it lives. */
+export async function lockedElsewhere(file: string): Promise<string | null> {
+  const holder = await lockHolder(file);
+  if (!holder || holder.host === hostname()) return null;
+  return `process ${holder.pid} on ${holder.host} holds ${file}; if there is no such machine, remove that file`;
 }
 
 /** Waits until the lock is free. */

@@ -140,6 +140,18 @@ test('a cache, a queue and locks that are forged keep nobody from the truth', { 
   }
 });
 
+test('a lock that names a holder on another host is told with the file to remove', {
+  skip: unlessWindows,
+}, async () => {
+  const other = testProject();
+  await queueRun(other, { steps: 2, rate: 0 });
+  const holder = { pid: 4242, startTime: '1', bootId: 'x', host: 'somewhere-else' };
+  writeFileSync(other.store.runnerLock, JSON.stringify(holder));
+  const { stdout, stderr } = cli(['queue'], other.folder);
+  assert.match(stdout + stderr, /somewhere-else/);
+  assert.match(stdout + stderr, /runner\.lock/);
+});
+
 test('files of the store that are links are never written through', { skip: unlessWindows }, async () => {
   for (const name of ['runner.log', 'runner.lock', 'index.json', 'queue.json', '.gitignore']) {
     const other = testProject();

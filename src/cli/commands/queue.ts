@@ -1,6 +1,7 @@
 /** `holdfast queue`: what waits for the device, in which order, and whether any of it is taken now. */
 import { sendControl } from '../../runs/control.ts';
 import { launchRunner } from '../../runs/launch.ts';
+import { lockedElsewhere } from '../../runs/lock.ts';
 import {
   holdQueue,
   moveRuns,
@@ -103,6 +104,8 @@ function none(words: string[]): void {
 }
 
 interface QueueState extends Pick<Queue, 'held' | 'onError'> {
+  /** Who on another machine keeps the queue from going on here. */
+  elsewhere: string | null;
   running: { id: string; name: string; variant: string; status: string; step: number } | null;
   waiting: { id: string; name: string; variant: string; group?: string; attempt: number }[];
 }
@@ -116,7 +119,8 @@ async function stateOf(store: Store): Promise<QueueState> {
     if ((await statusOf(run)).status !== 'queued') continue;
     waiting.push({ id, name, variant, ...(group && { group }), attempt: resume?.attempt ?? 1 });
   }
-  return { held, onError, running: taken === null ? null : await runningOf(store, taken), waiting };
+  const elsewhere = await lockedElsewhere(store.runnerLock);
+  return { held, onError, elsewhere, running: taken === null ? null : await runningOf(store, taken), waiting };
 }
 
 async function runningOf(store: Store, id: string): Promise<QueueState['running']> {
@@ -127,7 +131,7 @@ async function runningOf(store: Store, id: string): Promise<QueueState['running'
   return { id, name: request.name, variant: request.variant, status, step };
 }
 
-function show({ held, onError, running, waiting }: QueueState, store: Store, output: Output): void {
+function show({ held, onError, elsewhere, running, waiting }: QueueState, store: Store, output: Output): void {
   const rows = waiting.map(({ id, variant, group, attempt }, place) => [
     String(place + 1),
     id,
@@ -138,5 +142,6 @@ function show({ held, onError, running, waiting }: QueueState, store: Store, out
   if (rows.length === 0) output.line(`Nothing runs and nothing waits in ${store.folder}.`);
   else output.line(table([{ title: '#', right: true }, { title: 'run' }, { title: 'variant' }, { title: '' }], rows));
   if (held) output.line(`\nHeld${held.run ? ` after ${held.run}` : ''}: ${held.reason}\nholdfast queue release`);
+  if (elsewhere) output.line(`\nNothing is taken here: ${elsewhere}.`);
   if (onError === 'hold') output.line('\nThe queue is held when a run fails (holdfast queue on-error continue).');
 }
