@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as z from 'zod';
-import { openChecked, readFileChecked } from './safeFile.ts';
+import { openChecked, readFileChecked, syncFolder } from './safeFile.ts';
 
 export const manifestFile = 'manifest.json';
 export const checkpointFormat = 1;
@@ -79,6 +79,18 @@ export async function copyCheckpoint(folder: string, into: string): Promise<void
   await mkdir(copy, { recursive: true });
   for (const name of [...checkpointFiles, manifestFile]) {
     await copyFile(join(folder, name), join(copy, name), constants.COPYFILE_FICLONE);
+    await syncFile(join(copy, name));
+  }
+  await syncFolder(copy);
+  await syncFolder(into);
+}
+
+async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
