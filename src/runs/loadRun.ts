@@ -2,7 +2,7 @@
 import type { RunState } from '../domain/runState.ts';
 import type { RunResult } from '../protocol/result.ts';
 import { type JournalDamage, readJournal } from './journal.ts';
-import { openState } from './openState.ts';
+import { identityFor, openState } from './openState.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
 import { type StatusOfRun, statusOf } from './status.ts';
@@ -21,7 +21,9 @@ export async function loadRun(run: RunFolder): Promise<LoadedRun> {
     throw new RunsError('unknown-run', `${run.folder} holds no run`, { file: run.runJson, remedy: 'See holdfast ls.' });
   }
   const status = await statusOf(run);
-  const state = await openState(run, request);
+  const user = await run.user().catch(() => null);
+  const identity = identityFor(run, request);
+  const state = await openState(run, request, { ...identity, name: user?.name ?? identity.name });
   let damage: JournalDamage = { badLines: 0, gaps: 0, unknown: 0 };
   for await (const batch of readJournal(run)) {
     for (const record of batch.records) state.apply(record);

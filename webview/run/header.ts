@@ -28,12 +28,13 @@ export function runHeader(channel: Channel): Part {
   const resume = button(t('Resume'), () => channel.command('resume', { run: id }), 'primary');
   const fork = button(t('Fork…'), () => channel.command('fork', { run: id }));
   const recipe = button(t('Open Recipe'), () => channel.command('openRecipe', { run: id }));
+  const compare = button(t('Compare With…'), () => channel.command('compareWith', { run: id }));
   const folder = button(t('Show Folder'), () => channel.command('revealFolder', { run: id }));
   const element = h(
     'header',
     { class: 'run-header' },
     h('div', { class: 'run-title' }, title, variant),
-    h('div', { class: 'actions' }, stop, pause, save, resume, fork, recipe, folder),
+    h('div', { class: 'actions' }, stop, pause, save, resume, fork, compare, recipe, folder),
     h('p', { class: 'status-line' }, state, statusText, steps, left),
     progress,
   );

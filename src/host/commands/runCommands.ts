@@ -1,5 +1,5 @@
 /** The commands about runs: start, compare, check, stop, look. Each is short; what it does lies elsewhere. */
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { VariantName } from '../../recipe/schema.ts';
 import type { App } from '../app.ts';
@@ -101,8 +101,23 @@ export async function openRunRecipe(app: App, given: unknown, line: unknown): Pr
 
 export async function revealRunFolder(app: App, given: unknown): Promise<void> {
   const run = await oneRun(app, given, app.model.runs, vscode.l10n.t('Which run?'));
-  if (run) await vscode.commands.executeCommand('revealFileInOS', vscode.Uri.file(run.folder.folder));
+  if (!run) return;
+  const path = join(run.folder.folder, ...checkpointIn(given));
+  const folder = vscode.Uri.file(path);
+  const hasDesktop = vscode.env.uiKind === vscode.UIKind.Desktop && !vscode.env.remoteName;
+  if (hasDesktop) return vscode.commands.executeCommand('revealFileInOS', folder);
+  // The window is on another machine than the files.
+  if (vscode.workspace.getWorkspaceFolder(folder)) {
+    return vscode.commands.executeCommand('revealInExplorer', folder);
+  }
+  await vscode.env.clipboard.writeText(path);
+  void vscode.window.showInformationMessage(vscode.l10n.t('The path of the folder is copied: {0}', path));
 }
+
+const checkpointIn = (given: unknown): string[] =>
+  typeof given === 'object' && given !== null && 'checkpoint' in given
+    ? ['checkpoints', (given.checkpoint as { folder: string }).folder]
+    : [];
 
 export async function openLog(app: App, given: unknown): Promise<void> {
   const run = await oneRun(app, given, app.model.runs, vscode.l10n.t('Which run?'));

@@ -23,7 +23,9 @@ export class RunPanel implements PageBackend, vscode.Disposable {
     this.series.channel = this.page.channel;
     // After a reload the panel may be there before the list of runs is.
     this.#listener = model.onDidChange(({ ids }) => {
-      if (ids.has(runId) && this.series.ids.length === 0) this.page.channel.stateChanged();
+      if (!ids.has(runId)) return;
+      this.#nameTab();
+      if (this.series.ids.length === 0) this.page.channel.stateChanged();
     });
   }
 
@@ -34,8 +36,7 @@ export class RunPanel implements PageBackend, vscode.Disposable {
   async state(): Promise<PageState> {
     this.series.show([this.runId]);
     const [run] = await this.series.views();
-    const entry = this.#model.get(this.runId);
-    if (entry) this.page.panel.title = runLabel(entry);
+    this.#nameTab();
     return { page: 'run', run: run ?? null };
   }
 
@@ -47,5 +48,10 @@ export class RunPanel implements PageBackend, vscode.Disposable {
     this.#listener.dispose();
     this.page.dispose();
     this.series.dispose();
+  }
+
+  #nameTab(): void {
+    const entry = this.#model.get(this.runId);
+    if (entry && this.page.panel.title !== runLabel(entry)) this.page.panel.title = runLabel(entry);
   }
 }

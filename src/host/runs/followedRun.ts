@@ -27,7 +27,7 @@ export class FollowedRun implements vscode.Disposable {
   readonly id: string;
   /** Resolves once everything that was in the journal at the start is known. */
   readonly caughtUp: Promise<void>;
-  readonly #entry: RunEntry;
+  #entry: RunEntry;
   readonly #changed = new vscode.EventEmitter<FollowedChange>();
   readonly #end = new AbortController();
   readonly #log: vscode.LogOutputChannel;
@@ -72,13 +72,21 @@ export class FollowedRun implements vscode.Disposable {
   }
 
   view(): RunView {
-    return this.#state.view({
+    const view = this.#state.view({
       status: this.#status,
       reason: this.#reason,
       colour: this.#entry.colour,
       logTail: this.#logTail,
       translate: vscode.l10n.t,
     });
+    return { ...view, name: this.#entry.name };
+  }
+
+  /** The list knows another name or colour of it. */
+  describe(entry: RunEntry): void {
+    const isChanged = entry.name !== this.#entry.name || entry.colour !== this.#entry.colour;
+    this.#entry = entry;
+    if (isChanged) this.#changed.fire({ replaced: false });
   }
 
   dispose(): void {

@@ -46,8 +46,7 @@ export class PastRuns implements vscode.Disposable {
 
   /** Steps are not in it, so that lenses are drawn when something happened and not all the time. */
   #tell(): void {
-    const recipes = new Set(this.#model.runs.map(({ recipeFile }) => recipeFile));
-    const told = [...recipes].map(file => lastOf(this.#model.ofRecipe(file))?.text).join('\n');
+    const told = [...this.#model.byRecipe.values()].map(runs => lastOf(runs)?.text).join('\n');
     if (told === this.#told) return;
     this.#told = told;
     this.#changed.fire();

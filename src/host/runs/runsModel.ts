@@ -52,6 +52,7 @@ export class RunsModel implements vscode.Disposable {
   readonly #followed = new Map<string, { run: FollowedRun; holders: number }>();
   #runs = new Map<string, RunEntry>();
   #list: readonly RunEntry[] = [];
+  #byRecipe: ReadonlyMap<string, readonly RunEntry[]> | undefined;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isDisposed = false;
@@ -83,8 +84,21 @@ export class RunsModel implements vscode.Disposable {
     return this.#runs.get(id);
   }
 
-  ofRecipe(file: string): RunEntry[] {
-    return this.runs.filter(run => run.recipeFile === file);
+  ofRecipe(file: string): readonly RunEntry[] {
+    return this.byRecipe.get(file) ?? [];
+  }
+
+  /** Found once a change: with many recipes and runs each lens would look at all of them. */
+  get byRecipe(): ReadonlyMap<string, readonly RunEntry[]> {
+    if (this.#byRecipe) return this.#byRecipe;
+    const found = new Map<string, RunEntry[]>();
+    for (const run of this.#list) {
+      const runs = found.get(run.recipeFile) ?? [];
+      found.set(run.recipeFile, runs);
+      runs.push(run);
+    }
+    this.#byRecipe = found;
+    return found;
   }
 
   /** Reads a run's journal from the start and on, once for all who hold it. */
@@ -115,6 +129,7 @@ export class RunsModel implements vscode.Disposable {
     if (!run) return;
     this.#runs.set(id, { ...run, ...news });
     this.#list = [...this.#runs.values()];
+    this.#byRecipe = undefined;
     this.#changed.fire({ ids: new Set([id]) });
   }
 
