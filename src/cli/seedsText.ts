@@ -18,7 +18,7 @@ export function seedsText(groups: readonly OverSeeds[]): string {
     unfinished > 0 ? `${seeds - unfinished} of ${seeds}` : String(seeds),
     ...learned.map(name => cell(learning[name])),
     ...sets.map(name => `${cell(forgetting[name])}${forgetting[name]?.inPoints ? ' pt' : ''}`),
-    seeds > unfinished ? `${kept} of ${seeds - unfinished}` : '',
+    `${kept} of ${seeds - unfinished}`,
   ]);
   const notes = [
     'Mean [least, most] over the seeds that trained to their end. What differs by less than that is luck.',

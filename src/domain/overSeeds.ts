@@ -28,16 +28,17 @@ export interface SeedRun {
   settings: Record<string, string>;
 }
 
-/** Empty when no two runs share all settings but the seed. */
+/** Empty when no two runs that trained to their end share all settings but the seed. */
 export function overSeeds(runs: readonly SeedRun[]): OverSeeds[] {
   const groups = new Map<string, SeedRun[]>();
   for (const run of runs) {
     const key = settingsButSeed(run.settings);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
-  const repeated = [...groups.values()].filter(group => group.length > 1);
-  return repeated.map(group => together(group.map(({ result }) => result)));
+  return [...groups.values()].map(group => together(group.map(({ result }) => result))).filter(hasSpread);
 }
+
+const hasSpread = ({ seeds, unfinished }: OverSeeds): boolean => seeds - unfinished > 1;
 
 function settingsButSeed(settings: Record<string, string>): string {
   const { 'train.seed': _, variant: __, name: ___, ...rest } = settings;

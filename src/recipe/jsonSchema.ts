@@ -177,8 +177,8 @@ section: \`method.replay: [null, { data: old.txt, share: 0.2 }]\`.
 
 ## Stop rules
 
-\`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished, the state saved,
-the result written and judged. It is a mark on the chart, a line in the journal, and the reason of the run.
+\`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished and the
+state saved, so that it can be resumed; its numbers are those of the last evaluation. It is a mark on the chart, a line in the journal, and the reason of the run.
 
 \`\`\`yaml
 evaluate: { every: 25, items: 64 }

@@ -279,7 +279,7 @@ export const recipeSchema = z.strictObject({
     .optional()
     .meta({
       description:
-        'Rules that end the run early, saved and judged: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
+        'Rules that end the run early, saved: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
     }),
   engine: z.enum(['auto', 'node']).default('auto').describe('What trains. auto chooses and says why.'),
   runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),

@@ -181,7 +181,7 @@ class Supervisor {
     this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#beginning ?? 'start' });
   }
 
-  /** A broken rule asks for a stop as a user would: what was trained is saved and judged. */
+  /** A broken rule asks for a stop as a user would: what was trained is saved. */
   #judge(event: TrainerEvent): void {
     if (this.#stopAsked) return;
     this.#broken = this.#rules.judge(event);

@@ -55,12 +55,18 @@ test('other settings make other groups, and a seed alone makes none', () => {
   );
 });
 
-test('a run that was stopped or failed is counted and says nothing', () => {
+test('a run that was stopped or failed is counted and says nothing; one that is left has no range', () => {
   const learning = (value: number) => ({ learning: { eval: set(value) } });
   const [found] = overSeeds([
     run('seed=1', { 'train.seed': '1' }, learning(2)),
     run('seed=2', { 'train.seed': '2' }, { ...learning(99), status: 'stopped' }),
+    run('seed=3', { 'train.seed': '3' }, learning(4)),
   ]);
-  assert.deepEqual([found?.label, found?.seeds, found?.unfinished], ['', 2, 1]);
-  assert.deepEqual(found?.learning.eval, { mean: 2, min: 2, max: 2 });
+  assert.deepEqual([found?.label, found?.seeds, found?.unfinished], ['', 3, 1]);
+  assert.deepEqual(found?.learning.eval, { mean: 3, min: 2, max: 4 });
+  const alone = [
+    run('seed=1', { 'train.seed': '1' }, learning(2)),
+    run('seed=2', { 'train.seed': '2' }, { status: 'failed' }),
+  ];
+  assert.deepEqual(overSeeds(alone), []);
 });
