@@ -13,12 +13,13 @@ import { StateStore } from '../../src/engine/state/stateStore.ts';
 import type { StartCommand } from '../../src/protocol/trainer.ts';
 import { PatientJournal } from '../../src/runner/patientJournal.ts';
 import { superviseRun } from '../../src/runner/superviseRun.ts';
-import { damageOf, listCheckpoints } from '../../src/runs/checkpointFiles.ts';
+import { checkpointNamed, damageOf, listCheckpoints } from '../../src/runs/checkpointFiles.ts';
 import { createRun } from '../../src/runs/createRun.ts';
 import { JournalWriter, readJournal } from '../../src/runs/journal.ts';
 import { chooseNode } from '../../src/runs/nodePath.ts';
 import { bootId } from '../../src/runs/processIdentity.ts';
 import { changeQueue, moveRuns, readQueue, runNext, setOnError } from '../../src/runs/queue.ts';
+import { resumeRun } from '../../src/runs/resumeRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { RunIndex } from '../../src/runs/runIndex.ts';
 import { syncFolder } from '../../src/runs/safeFile.ts';
@@ -98,13 +99,13 @@ async function tellStory(): Promise<Story> {
     subject.values.push({ begun, done, value: JSON.stringify(await subject.read()) });
     return result;
   };
-  const create = (trainer: object) =>
-    createRun({ recipeFile, variant: 'plain', engineFolder: engine, trainer: fakeTrainer(trainer), node });
+  const create = (more: Partial<Parameters<typeof createRun>[0]> = {}) =>
+    createRun({ recipeFile, variant: 'plain', engineFolder: engine, trainer, node, ...more });
 
   const runs = subject('the runs', sealedRuns, []);
-  const first = await change(runs, () => create({ steps: 30, rate: 0 }));
-  const second = await change(runs, () => create({}));
-  const third = await change(runs, () => create({}));
+  const first = await change(runs, () => create());
+  const second = await change(runs, () => create());
+  const third = await change(runs, () => create());
 
   const queue = subject('the queue', queueNow, { order: [], onError: 'continue' });
   await change(queue, () => moveRuns(store, [third.id], second.id));
@@ -154,9 +155,15 @@ async function tellStory(): Promise<Story> {
     await checkpoints.removeOthers(null);
   }
 
+  const beginning = subject('the beginning of a fork', beginningOfForks, []);
+  const checkpoint = checkpointNamed('a1-step-15')!;
+  await change(beginning, () => change(runs, () => create({ parent: { run: second, checkpoint } })));
+
   const trash = subject('the trash', trashNow, []);
   await change(trash, () => change(runs, () => trashRun(store, third)));
   await change(trash, () => change(runs, () => restoreRun(store, third.id)));
+  const resume = subject('the request to go on', async () => (await third.resume())?.attempt ?? null, null);
+  await change(resume, () => resumeRun({ store, run: third, trusted: true }));
   await (await RunIndex.open(store, { mayWrite: true })).refresh();
   disk.end();
   return { disk, subjects, journals: [first, second].map(run => ({ run, syncs: syncsOf(disk, run) })) };
@@ -174,8 +181,7 @@ async function prepare() {
   );
   state.add('adam.first/w', 'slot', [8, 8], new Float32Array(64));
   const node = await chooseNode();
-  // Both look at processes once and remember it.
-  await bootId();
+  trainer = fakeTrainer({ steps: 30, rate: 0 });
   return { engine: testEngine(), node, state };
 }
 
@@ -196,6 +202,18 @@ async function queueNow(): Promise<unknown> {
 }
 
 const trashNow = async (): Promise<string[]> => (await trashedRuns(store)).map(({ id }) => id);
+
+/** Each fork has the checkpoint that its request names. */
+async function beginningOfForks(): Promise<string[]> {
+  const forks: string[] = [];
+  for (const id of await store.runIds()) {
+    const parent = (await store.run(id).request())?.parent;
+    if (!parent) continue;
+    assert.equal(await damageOf(join(store.run(id).checkpoints, parent.checkpoint)), null, `${id} has no beginning`);
+    forks.push(id);
+  }
+  return forks;
+}
 
 async function newestUsable(run: RunFolder): Promise<string | null> {
   for (const { name } of (await listCheckpoints(run.checkpoints)).reverse()) {
@@ -291,13 +309,16 @@ async function sequence(run: RunFolder): Promise<number[]> {
   return found;
 }
 
+/** Made once: it is bundled anew each time. */
+let trainer: string[] = [];
+
 /** Locks of the dead are in nobody's way, and a new run can be made, moved and listed. */
 async function goOn(store: Store, name: string): Promise<void> {
   const run = await createRun({
     recipeFile,
     variant: 'plain',
     engineFolder: testEngine(),
-    trainer: fakeTrainer(),
+    trainer,
     node: await chooseNode(),
   });
   await runNext(store, [run.id]);
