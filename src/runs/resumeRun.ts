@@ -2,20 +2,21 @@
  * Going on with a run that is over: as its next attempt, or as a new run that names it as its parent. Everything that
  * speaks against it is found before anything is written; a runner then takes it from the queue.
  */
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { RunState } from '../domain/runState.ts';
 import { flattenSettings, resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { newestAttempt } from './attempts.ts';
-import { type CreateRun, createRun } from './createRun.ts';
+import { type CreateRun, createRun, resolveText } from './createRun.ts';
 import { loadRun } from './loadRun.ts';
 import { endOrphan } from './orphans.ts';
 import type { ProcessIdentity } from './processIdentity.ts';
+import { asItIs, refuseForeign } from './rerun.ts';
 import { findResumePoint, type ResumePoint } from './resumePoint.ts';
 import { type RunFolder, type RunRequest, type RunResume, runFormat } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
 import { writeJsonSafely } from './safeFile.ts';
-import { isSealed } from './seal.ts';
 import { isOver, type StatusOfRun } from './status.ts';
 import type { Store } from './store.ts';
 import { runTrainerJob } from './trainerJob.ts';
@@ -27,6 +28,8 @@ export interface ResumeRun {
   from?: string;
   /** `key=value` on the run's own settings. */
   overrides?: string[];
+  /** Also when the recipe's file says something else by now. */
+  asItRan?: boolean;
   /** The terminal that owns the attempt. */
   owner?: ProcessIdentity;
   /** The workspace is trusted: the trainer is asked whether the checkpoint fits. */
@@ -44,13 +47,9 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   await endOrphan(run);
   const { request, state, status } = await loadRun(run);
   refuseUnlessOver(run, status, state);
-  if (!(await isSealed(request, store.folder))) {
-    throw new RunsError('not-sealed', `${run.id} was not made by you in this place: it is shown, and never run`, {
-      file: run.runJson,
-      remedy: 'Go on with it in a new run of yours: holdfast resume --fork.',
-    });
-  }
+  await refuseForeign(store, request);
   refuseOtherSettings(request, withOverrides(request, options.overrides));
+  if (!options.asItRan) await refuseOtherRecipe(request);
   const point = await findResumePoint({ run, request, state }, from);
   await refuseOtherFiles(run, request, point, options.trusted);
   const resume: RunResume = {
@@ -65,7 +64,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   return { run, attempt: resume.attempt, ...point };
 }
 
-export interface ForkRun extends Omit<ResumeRun, 'trusted'> {
+export interface ForkRun extends Omit<ResumeRun, 'trusted' | 'asItRan'> {
   /** What this machine brings to a new run. */
   machine: Pick<CreateRun, 'engineFolder' | 'node' | 'modelRoots' | 'threads' | 'trainer'>;
   name?: string;
@@ -75,6 +74,7 @@ export interface ForkRun extends Omit<ResumeRun, 'trusted'> {
 export async function forkRun(options: ForkRun): Promise<Resumed> {
   const { store, run, from, owner, machine, name } = options;
   const { request, state } = await loadRun(run);
+  await refuseForeign(store, request);
   const point = await findResumePoint({ run, request, state }, from);
   if (!point.checkpoint) {
     throw new RunsError('no-checkpoint', `${run.id} has no checkpoint that a new run could begin at`, {
@@ -108,7 +108,29 @@ function withOverrides({ recipe, recipeFile, name }: RunRequest, overrides: stri
   return { ...resolveRecipe(written, { variant: 'as-written', fileName, overrides, name }), variant };
 }
 
-function refuseOtherSettings(request: RunRequest, wanted: ResolvedRecipe): void {
+/** The file that a run was made of may be edited, for the next one or for this one: whoever resumes says which is meant. */
+async function refuseOtherRecipe(request: RunRequest): Promise<void> {
+  const { recipeFile } = request;
+  const recipeText = await readFile(recipeFile, 'utf8').catch(() => null);
+  if (recipeText === null || recipeText === request.recipeText) return;
+  const remedy = 'To go on with the settings it has: --as-it-ran. With others, in a new run: --fork --set KEY=VALUE.';
+  let wanted: ResolvedRecipe;
+  try {
+    wanted = {
+      ...resolveText(recipeFile, recipeText, asItIs(request, recipeText)),
+      name: request.recipe.name,
+      variant: request.recipe.variant,
+    };
+  } catch (cause) {
+    const message = `${recipeFile} has changed since, and cannot be read: ${(cause as Error).message}`;
+    throw new RunsError('recipe-changed', message, { file: recipeFile, remedy, cause });
+  }
+  refuseOtherSettings(request, wanted, remedy);
+}
+
+const forking = 'Go on in a new run that names this one as its parent: holdfast resume --fork.';
+
+function refuseOtherSettings(request: RunRequest, wanted: ResolvedRecipe, remedy = forking): void {
   const [before, now] = [flattenSettings(request.recipe), flattenSettings(wanted)];
   const differences = [...new Set([...Object.keys(before), ...Object.keys(now)])]
     .filter(key => before[key] !== now[key])
@@ -116,7 +138,7 @@ function refuseOtherSettings(request: RunRequest, wanted: ResolvedRecipe): void 
   if (differences.length === 0) return;
   throw new RunsError('recipe-changed', `The run would not be the same run: ${differences.join('; ')}`, {
     file: request.recipeFile,
-    remedy: 'Go on in a new run that names this one as its parent: holdfast resume --fork.',
+    remedy,
   });
 }
 

@@ -14,7 +14,8 @@ import { queued, watchToResult } from './run.ts';
 export const resume: Command = {
   name: 'resume',
   summary: 'Go on with a run: after a pause, or from its newest good checkpoint as if it had never stopped.',
-  usage: 'RUN [--from CHECKPOINT] [--fork [--name NAME]] [--set KEY=VALUE …] [--detach] [--fail-on forgot] [--json]',
+  usage:
+    'RUN [--from CHECKPOINT] [--as-it-ran] [--fork [--name NAME]] [--set KEY=VALUE …] [--detach] [--fail-on forgot] [--json]',
   options: {
     from: {
       type: 'string',
@@ -24,6 +25,7 @@ export const resume: Command = {
     fork: { type: 'boolean', help: 'In a new run that names this one as its parent, and may differ.' },
     set: { type: 'string', multiple: true, value: 'KEY=VALUE', help: 'With --fork: a setting that differs.' },
     name: { type: 'string', value: 'NAME', help: 'With --fork: name of the new run.' },
+    'as-it-ran': { type: 'boolean', help: 'Also when the recipe file says something else by now.' },
     detach: { type: 'boolean', short: 'd', help: 'Return at once; the run goes on.' },
     'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
     ...jsonOption,
@@ -45,7 +47,7 @@ export const resume: Command = {
     const wanted = { store, run, from, overrides: list(values, 'set'), owner };
     const resumed = isFork
       ? await forkRun({ ...wanted, machine, name })
-      : await resumeRun({ ...wanted, trusted: true });
+      : await resumeRun({ ...wanted, asItRan: flag(values, 'as-it-ran'), trusted: true });
     tell(resumed, run, output);
     await launchRunner({ ...machine, store, trusted: true });
     if (isDetached) return queued(resumed.run, output);

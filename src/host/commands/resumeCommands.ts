@@ -17,9 +17,23 @@ export async function resumeRun(app: App, given: unknown): Promise<string | unde
     return run.id;
   }
   const title = t('{0}: its checkpoint is looked at', runLabel(run));
-  const resumed = await busyWith(title, () => app.service.resume(run, checkpointOf(given)));
-  return shown(app, run, resumed);
+  const from = checkpointOf(given);
+  try {
+    return await shown(app, run, await busyWith(title, () => app.service.resume(run, { from })));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code !== 'recipe-changed' && !forkable.has(code)) throw error;
+    const asItRan = code === 'recipe-changed' ? [t('Go On As It Ran')] : [];
+    const { message } = error as Error;
+    const chosen = await vscode.window.showWarningMessage(message, { modal: false }, ...asItRan, t('Fork…'));
+    if (chosen === t('Fork…')) return forkRun(app, given);
+    if (chosen === undefined) return undefined;
+    return shown(app, run, await busyWith(title, () => app.service.resume(run, { from, asItRan: true })));
+  }
 }
+
+/** It would not be the same run, or there is nothing left to do in it: a fork is what is wanted. */
+const forkable: ReadonlySet<string> = new Set(['checkpoint-mismatch', 'numerics-changed', 'run-finished']);
 
 export async function forkRun(app: App, given: unknown): Promise<string | undefined> {
   const saved = app.model.runs.filter(({ checkpoints }) => checkpoints.length > 0);

@@ -9,7 +9,7 @@ import type { TrainerEvent } from '../../protocol/trainer.ts';
 import type { Recipe, ResolvedRecipe, VariantName } from '../../recipe/schema.ts';
 import type { NodeChoice } from '../../runs/nodePath.ts';
 import type { Rerun } from '../../runs/rerun.ts';
-import type { ForkRun, Resumed } from '../../runs/resumeRun.ts';
+import type { ForkRun, Resumed, ResumeRun } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import type { Steering } from '../../runs/steerRun.ts';
@@ -117,10 +117,13 @@ export class RunService {
   }
 
   /** One more attempt of a run that is over. */
-  async resume({ store, folder }: Pick<RunEntry, 'store' | 'folder'>, from?: string): Promise<Resumed> {
+  async resume(
+    { store, folder }: Pick<RunEntry, 'store' | 'folder'>,
+    options: Pick<ResumeRun, 'from' | 'asItRan'> = {},
+  ): Promise<Resumed> {
     const tools = await this.#tools();
     const { resumeRun } = await import('../../runs/resumeRun.ts');
-    const resumed = await resumeRun({ store, run: folder, from, trusted: isTrusted() });
+    const resumed = await resumeRun({ ...options, store, run: folder, trusted: isTrusted() });
     await this.#launch({ ...tools, store }, [folder]);
     return resumed;
   }
