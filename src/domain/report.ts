@@ -44,7 +44,7 @@ export function markdownReport(comparison: ComparisonView, options: ReportOption
     `## ${t('Verdicts in words')}`,
     runs.map(run => verdictLines(run, label(run), t)).join('\n\n'),
     ...sets.flatMap(set => [
-      `## ${t('Probe set {0}', set)}`,
+      `## ${inline(t('Probe set {0}', set))}`,
       setTable(runs, set, label, t),
       replayNote(runs, set, label, t),
     ]),

@@ -40,7 +40,8 @@ export async function fillEverywhere(
   return { places, found };
 }
 
-function fill(value: unknown, next: (text: string) => string, key = ''): unknown {
+/** Every text, and every key that is a name, through `next`. */
+export function fill(value: unknown, next: (text: string) => string, key = ''): unknown {
   if (typeof value === 'string') return fixed.includes(key) ? value : next(value);
   if (Array.isArray(value)) return value.map(item => fill(item, next, key));
   if (typeof value !== 'object' || value === null) return value;
