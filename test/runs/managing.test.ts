@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sendControl } from '../../src/runs/control.ts';
+import { addNote, hasNotes, makeNotes } from '../../src/runs/notes.ts';
 import { RunIndex } from '../../src/runs/runIndex.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { emptyTrash, restoreRun, trashedRuns, trashRun } from '../../src/runs/trash.ts';
@@ -131,4 +132,21 @@ test('two deleted runs of one name never replace each other', async () => {
     (await trashedRuns(project.store)).map(({ id }) => id),
     [run.id],
   );
+});
+
+test('notes are added to below each other, and never through a link', async () => {
+  const run = await queueRun(testProject());
+  await makeNotes(run, 'test · plain');
+  await addNote(run, 'one');
+  await addNote(run, 'two');
+  await makeNotes(run, 'again');
+  assert.equal(readFileSync(run.notes, 'utf8'), '# test · plain\n\none\n\ntwo\n');
+  const other = await queueRun(testProject());
+  const outside = join(temporaryFolder('outside'), 'file');
+  writeFileSync(outside, 'mine');
+  symlinkSync(outside, other.notes);
+  await assert.rejects(addNote(other, 'three'), { code: 'damaged' });
+  await assert.rejects(makeNotes(other, 'x'), { code: 'damaged' });
+  assert.throws(() => hasNotes(other), { code: 'damaged' });
+  assert.equal(readFileSync(outside, 'utf8'), 'mine');
 });

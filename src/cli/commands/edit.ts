@@ -1,9 +1,5 @@
 /** `holdfast edit`: what the user says of runs: name, tags, star, colour, hidden, and a note more. */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { RunFolder } from '../../runs/runFolder.ts';
-import { fromSystem } from '../../runs/runsError.ts';
-import { readFileChecked } from '../../runs/safeFile.ts';
+import { addNote } from '../../runs/notes.ts';
 import { changeUser, type UserChange } from '../../runs/userChoices.ts';
 import { type Command, flag, jsonOption, list, text, type Values, wrongUse } from '../command.ts';
 import { findRuns } from '../findRun.ts';
@@ -62,19 +58,6 @@ function colourOf(given: string): number | null {
   if (given === 'none') return null;
   if (!/^[1-8]$/.test(given)) throw wrongUse(edit, `--colour is 1 to 8 or none, not "${given}"`);
   return Number(given) - 1;
-}
-
-async function addNote(run: RunFolder, note: string): Promise<void> {
-  // A link or anything else that is no plain file is refused, not written through.
-  const before = await readFileChecked(run.notes, 16 * 1024 * 1024);
-  const gap = before === null || before.endsWith('\n\n') || before === '' ? '' : before.endsWith('\n') ? '\n' : '\n\n';
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
-  try {
-    const handle = await open(run.notes, flags, 0o644);
-    await handle.writeFile(`${gap}${note}\n`).finally(() => handle.close());
-  } catch (error) {
-    throw fromSystem(error, run.notes, 'writing');
-  }
 }
 
 function words(user: object): string {

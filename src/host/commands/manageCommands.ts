@@ -1,9 +1,6 @@
 /** Housekeeping of runs: names, tags, stars, colours, notes, hiding, deleting, cleaning up, importing, finding. */
-import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { RunFolder } from '../../runs/runFolder.ts';
-import { systemCode } from '../../runs/runsError.ts';
 import type { Store } from '../../runs/store.ts';
 import { colours, tagOf, type UserChange } from '../../runs/userChoices.ts';
 import type { App } from '../app.ts';
@@ -63,14 +60,12 @@ export async function colourRuns(app: App, given: unknown, selected: unknown): P
 export async function openNotes(app: App, given: unknown): Promise<void> {
   const run = await oneRun(app, given, app.model.runs, t('Which run?'));
   if (!run) return;
-  const { notes } = run.folder;
-  if (!existsSync(notes)) {
+  const { hasNotes, makeNotes } = await import('../../runs/notes.ts');
+  if (!hasNotes(run.folder)) {
     requireTrust();
-    await writeFile(notes, `# ${runLabel(run)}\n\n`, { flag: 'wx' }).catch(error => {
-      if (systemCode(error) !== 'EEXIST') throw error;
-    });
+    await makeNotes(run.folder, runLabel(run));
   }
-  await vscode.window.showTextDocument(vscode.Uri.file(notes), { preview: false });
+  await vscode.window.showTextDocument(vscode.Uri.file(run.folder.notes), { preview: false });
 }
 
 export async function deleteRuns(app: App, given: unknown, selected: unknown): Promise<void> {
@@ -159,7 +154,8 @@ export async function importFolders(app: App, store: Store, folders: readonly st
 }
 
 /** The list follows what is typed; Escape brings back what was searched before. */
-export function searchRuns(app: App): void {
+export async function searchRuns(app: App): Promise<void> {
+  await vscode.commands.executeCommand('holdfast.runs.focus');
   const box = vscode.window.createInputBox();
   const before = app.tree.query;
   let isKept = false;
@@ -178,7 +174,6 @@ export function searchRuns(app: App): void {
     box.dispose();
   });
   box.show();
-  void vscode.commands.executeCommand('holdfast.runs.focus', { preserveFocus: true });
 }
 
 async function change(app: App, runs: readonly RunEntry[], userChange: UserChange): Promise<void> {
