@@ -8,7 +8,7 @@ import { RecipeDocuments } from './recipe/recipeDocuments.ts';
 import { askForLeftAlone } from './runs/leftAlone.ts';
 import { LiveRuns } from './runs/liveRuns.ts';
 import { watchNotes } from './runs/notes.ts';
-import { notifyEnd } from './runs/notifications.ts';
+import { notifyEnd, notifyHold } from './runs/notifications.ts';
 import { registerPastRecipes } from './runs/pastRecipe.ts';
 import { PastRuns } from './runs/pastRuns.ts';
 import { QueueModel } from './runs/queueModel.ts';
@@ -68,6 +68,7 @@ export class App implements vscode.Disposable {
       watchNotes(this.model),
       past.onDidChange(() => language.lenses.refresh()),
       live.onDidEnd(run => void notifyEnd(run, this.model)),
+      this.queues.onDidHold(run => void notifyHold(run, this.model)),
     ];
   }
 

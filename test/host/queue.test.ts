@@ -108,9 +108,13 @@ suite('The queue', () => {
     const bad = await vscode.commands.executeCommand<string>('holdfast.startPlain', uri);
     const good = await vscode.commands.executeCommand<string>('holdfast.startNarrow', uri);
     await vscode.commands.executeCommand('holdfast.holdQueueOnError');
+    const told: string[] = [];
+    const listener = app.queues.onDidHold(id => told.push(id));
     await runWith(app, bad, ({ status }) => status === 'failed');
     await until('a hold', () => queueRow(app).contextValue === 'queued.held.holdsOnError');
     assert.match(String(queueRow(app).tooltip), /Held: .*exit code 1/);
+    listener.dispose();
+    assert.deepEqual(told, [bad], 'the user is told once');
     await vscode.commands.executeCommand('holdfast.continueQueueOnError');
     await vscode.commands.executeCommand('holdfast.releaseQueue');
     await runWith(app, good, ({ status }) => status === 'finished');

@@ -28,6 +28,17 @@ export async function notifyEnd(run: RunEntry, model: RunsModel): Promise<void> 
   else await vscode.commands.executeCommand('holdfast.showRun', run.id);
 }
 
+/** What waits behind a run that failed starts only when somebody says so. */
+export async function notifyHold(id: string, model: RunsModel): Promise<void> {
+  if (readSettings().notifications === 'none') return;
+  const run = model.get(id);
+  const release = vscode.l10n.t('Release Queue');
+  const text = vscode.l10n.t('{0} did not end well, so the queue is held.', run ? runLabel(run) : id);
+  const chosen = await vscode.window.showWarningMessage(text, release, vscode.l10n.t('Open'));
+  if (chosen === release) await vscode.commands.executeCommand('holdfast.releaseQueue');
+  else if (chosen) await vscode.commands.executeCommand('holdfast.showRun', id);
+}
+
 /** By run: the rule of its recipe that ended it. */
 async function rulesThatStopped(runs: readonly RunEntry[]): Promise<Map<string, string>> {
   const stopped = runs.filter(({ status }) => status === 'stopped');

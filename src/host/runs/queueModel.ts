@@ -21,6 +21,9 @@ export class QueueModel implements vscode.Disposable {
 
   /** An order, a hold, or what waits. */
   readonly onDidChange = this.#changed.event;
+  readonly #held = new vscode.EventEmitter<string>();
+  /** A run failed while this window was open, and the queue waits for somebody: its id. */
+  readonly onDidHold = this.#held.event;
 
   constructor(model: RunsModel, log: vscode.LogOutputChannel) {
     this.#model = model;
@@ -57,6 +60,7 @@ export class QueueModel implements vscode.Disposable {
     clearTimeout(this.#timer);
     this.#listener.dispose();
     this.#changed.dispose();
+    this.#held.dispose();
   }
 
   #pollSoon(): void {
@@ -69,8 +73,11 @@ export class QueueModel implements vscode.Disposable {
       ({ mtimeMs }) => mtimeMs,
       () => 0,
     );
-    if (this.#queues.get(store.folder)?.changedAt === changedAt) return false;
-    this.#queues.set(store.folder, { queue: await readQueue(store), changedAt });
+    const before = this.#queues.get(store.folder);
+    if (before?.changedAt === changedAt) return false;
+    const queue = await readQueue(store);
+    this.#queues.set(store.folder, { queue, changedAt });
+    if (before && !before.queue.held && queue.held?.run) this.#held.fire(queue.held.run);
     return true;
   }
 
