@@ -49,9 +49,9 @@ async function inside(disk: string): Promise<number> {
   const workplace = await Workplace.open(disk, Number(values.recipes));
   const kinds = values['no-small-disk'] ? troubles : [...troubles, diskTrouble];
   const storm = new Storm(workplace, kinds, Number(values.seed));
-  const report = await storm.rage(60 * Number(values.minutes));
+  await storm.rage(60 * Number(values.minutes));
   const finding: Finding = {
-    ...report,
+    ledger: storm.ledger,
     minutes: Number(values.minutes),
     foreignSignals: bystanders.end(),
     survivors: await bystanders.survivors(),
@@ -60,7 +60,7 @@ async function inside(disk: string): Promise<number> {
   const text = table(finding);
   process.stdout.write(`\n${text}`);
   if (values.markdown) writeFileSync(values.markdown, text);
-  const [first] = report.untruths;
+  const [first] = storm.ledger.untruths;
   if (first) process.stdout.write(`\nThe first failing moment: ${first}\n`);
   return first || finding.foreignSignals > 0 || finding.survivors > 0 ? 1 : 0;
 }

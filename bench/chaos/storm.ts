@@ -8,9 +8,9 @@ import { lockHolder } from '../../src/runs/lock.ts';
 import { releaseQueue } from '../../src/runs/queue.ts';
 import { resumeRun } from '../../src/runs/resumeRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
-import { RunsError } from '../../src/runs/runsError.ts';
 import { isOver, type StatusOfRun, statusOf } from '../../src/runs/status.ts';
 import { emptyTrash, trashRun } from '../../src/runs/trash.ts';
+import { Ledger } from './ledger.ts';
 import { firstDifference, type Outcome, outcomeOf } from './outcome.ts';
 import { journalNow, lostOf, Window } from './window.ts';
 import type { Example, Workplace } from './workplace.ts';
@@ -36,19 +36,6 @@ export interface Trouble {
   act: (storm: Storm) => Promise<boolean>;
 }
 
-export interface Report {
-  seed: number;
-  seconds: number;
-  events: ReadonlyMap<string, number>;
-  runs: number;
-  equal: number;
-  /** Runs that did not finish and say why, and requests that were refused in words. */
-  exceptions: string[];
-  refusals: ReadonlyMap<string, number>;
-  lostPoints: number;
-  untruths: string[];
-}
-
 /** In the time that an undisturbed run takes: of a slow machine's runs too, some get through. */
 const troublesPerRun = 6;
 const mostResumesInCalm = 6;
@@ -57,37 +44,28 @@ const patienceMs = 240_000;
 
 export class Storm {
   readonly workplace: Workplace;
+  readonly ledger: Ledger;
   readonly watched = new Map<string, WatchedRun>();
-  readonly events = new Map<string, number>();
   readonly #troubles: readonly Trouble[];
   readonly #twins = new Map<string, Outcome>();
   readonly #underWay = new Set<Promise<void>>();
-  readonly #refusals = new Map<string, number>();
-  readonly #exceptions: string[] = [];
-  readonly #untruths: string[] = [];
-  readonly #seed: number;
-  readonly #startedAt = Date.now();
   /** What an undisturbed run takes on this machine today. */
   #runMs = 0;
   #drawn = 0;
-  #runs = 0;
-  #equal = 0;
-  #lostPoints = 0;
-  #lastEvent = 'the start';
   #isCalm = false;
 
   constructor(workplace: Workplace, troubles: readonly Trouble[], seed: number) {
     this.workplace = workplace;
     this.#troubles = troubles;
-    this.#seed = seed;
+    this.ledger = new Ledger(seed);
   }
 
-  async rage(seconds: number): Promise<Report> {
+  async rage(seconds: number): Promise<void> {
     for (const example of this.workplace.examples) {
       const since = Date.now();
       this.#twins.set(example.name, await this.workplace.undisturbed(example));
       this.#runMs = Math.max(this.#runMs, Date.now() - since);
-      this.say(`${example.name} undisturbed: ${this.#twins.get(example.name)?.losses.size} steps`);
+      this.ledger.say(`${example.name} undisturbed: ${this.#twins.get(example.name)?.losses.size} steps`);
     }
     await this.#clearAway();
     const end = Date.now() + seconds * 1000;
@@ -97,24 +75,12 @@ export class Storm {
       await sleep((2 * this.random() * this.#runMs) / troublesPerRun);
     }
     await this.#calm();
-    const { events } = this;
-    return {
-      seed: this.#seed,
-      seconds: Math.round((Date.now() - this.#startedAt) / 1000),
-      events,
-      runs: this.#runs,
-      equal: this.#equal,
-      exceptions: this.#exceptions,
-      refusals: this.#refusals,
-      lostPoints: this.#lostPoints,
-      untruths: this.#untruths,
-    };
   }
 
   /** From 0 to below 1. */
   random(): number {
     this.#drawn += 1;
-    return uint32At(this.#seed, this.#drawn) / 2 ** 32;
+    return uint32At(this.ledger.seed, this.#drawn) / 2 ** 32;
   }
 
   pick<T>(list: readonly T[]): T | undefined {
@@ -125,46 +91,10 @@ export class Storm {
     return this.pick(this.workplace.examples)!;
   }
 
-  count(kind: string): void {
-    this.events.set(kind, (this.events.get(kind) ?? 0) + 1);
-    this.#lastEvent = kind;
-  }
-
-  say(what: string): void {
-    process.stdout.write(`${this.#moment()} ${what}\n`);
-  }
-
-  untruth(what: string): void {
-    const where = `${this.#moment()} (after: ${this.#lastEvent}) ${what}`;
-    this.#untruths.push(where);
-    process.stdout.write(`UNTRUTH ${where}\n`);
-  }
-
-  /** Goes on beside the storm. A refusal in words is fine, anything else is not. */
+  /** Goes on beside the storm. */
   background(what: string, task: () => Promise<void>): void {
-    const done = this.attempt(what, task).then(() => void this.#underWay.delete(done));
+    const done = this.ledger.attempt(what, task).then(() => void this.#underWay.delete(done));
     this.#underWay.add(done);
-  }
-
-  /** Again and again: a full disk may refuse it for a while. */
-  async insist(what: string, task: () => Promise<void>): Promise<void> {
-    while (!(await this.attempt(what, task))) await sleep(500);
-  }
-
-  /** False when it was refused. */
-  async attempt(what: string, task: () => Promise<void>): Promise<boolean> {
-    try {
-      await task();
-      return true;
-    } catch (error) {
-      if (!(error instanceof RunsError)) {
-        this.untruth(`${what}: ${error instanceof Error ? error.stack : error}`);
-        return true;
-      }
-      this.#refusals.set(error.code, (this.#refusals.get(error.code) ?? 0) + 1);
-      this.say(`${what} was refused: ${error.message} [${error.code}]`);
-      return false;
-    }
   }
 
   /** The run that a runner is at, if any. */
@@ -176,32 +106,23 @@ export class Storm {
     return null;
   }
 
-  #moment(): string {
-    return `seed ${this.#seed}, second ${((Date.now() - this.#startedAt) / 1000).toFixed(1)}:`;
-  }
-
   async #trouble(): Promise<void> {
     let at = this.random() * this.#troubles.reduce((sum, { weight }) => sum + weight, 0);
     for (const { kind, weight, act } of this.#troubles) {
       at -= weight;
       if (at > 0) continue;
-      const before = this.#lastEvent;
-      this.#lastEvent = kind;
-      let hasHappened = false;
-      await this.attempt(kind, async () => {
-        hasHappened = await act(this);
+      await this.ledger.attempt(kind, async () => {
+        if (!(await act(this))) return;
+        this.ledger.count(kind);
+        this.ledger.say(kind);
       });
-      if (hasHappened) {
-        this.count(kind);
-        this.say(kind);
-      } else this.#lastEvent = before;
       return;
     }
   }
 
   /** New runs for those that are done, mending for those that are over, a runner when there is none. */
   async #tend(): Promise<void> {
-    await this.attempt('watching', () => this.#watchNewOnes());
+    await this.ledger.attempt('watching', () => this.#watchNewOnes());
     for (const watched of this.watched.values()) {
       if (watched.isBusy) continue;
       const status = await statusOf(watched.run);
@@ -211,13 +132,13 @@ export class Storm {
       }
     }
     if (!this.#isCalm && this.watched.size <= this.workplace.examples.length) {
-      await this.attempt('queueing', async () => {
+      await this.ledger.attempt('queueing', async () => {
         await this.workplace.queue(this.example());
-        this.count('run queued');
+        this.ledger.count('run queued');
       });
     }
     if ((await lockHolder(this.workplace.store.runnerLock)) === null) {
-      await this.attempt('launching', () => this.workplace.launch());
+      await this.ledger.attempt('launching', () => this.workplace.launch());
     }
   }
 
@@ -232,10 +153,10 @@ export class Storm {
       const run = this.workplace.store.run(id);
       const request = await run.request();
       if (!request) {
-        this.untruth(`${id} is a run without a request`);
+        this.ledger.untruth(`${id} is a run without a request`);
         continue;
       }
-      this.#runs += 1;
+      this.ledger.runs += 1;
       const causes = request.owner ? ['its terminal was killed'] : [];
       const nothing = { causes, flipped: new Set<string>(), resumes: 0, isBusy: false };
       this.watched.set(id, { run, window: new Window(run), ...nothing });
@@ -245,16 +166,16 @@ export class Storm {
   /** Somebody takes up what is over. */
   async #mend(watched: WatchedRun, { status, reason, exit, attempt }: StatusOfRun): Promise<void> {
     const { run, causes, flipped } = watched;
-    if (reason === '') this.untruth(`${run.id} is ${status} and does not say why`);
-    if (causes.length === 0) this.untruth(`${run.id} is ${status} although nothing was done to it: ${reason}`);
+    if (reason === '') this.ledger.untruth(`${run.id} is ${status} and does not say why`);
+    if (causes.length === 0) this.ledger.untruth(`${run.id} is ${status} although nothing was done to it: ${reason}`);
     if (watched.resumes >= mostResumesInCalm && this.#isCalm) return this.#giveUp(watched, `${status}: ${reason}`);
     watched.resumes += 1;
     const { checkpoint, damaged } = await resumeRun({ store: this.workplace.store, run, trusted: true });
-    for (const _ of damaged) this.count('damaged checkpoint passed over');
+    for (const _ of damaged) this.ledger.count('damaged checkpoint passed over');
     if (checkpoint && flipped.has(checkpoint.name))
-      this.untruth(`${run.id} goes on from ${checkpoint.name}, which has a flipped bit`);
-    this.count(status === 'lost' ? 'lost run adopted' : 'run resumed');
-    this.say(
+      this.ledger.untruth(`${run.id} goes on from ${checkpoint.name}, which has a flipped bit`);
+    this.ledger.count(status === 'lost' ? 'lost run adopted' : 'run resumed');
+    this.ledger.say(
       `${run.id} was ${status} in attempt ${attempt} at step ${exit?.lastStep ?? '?'} (${reason}), goes on from ${checkpoint?.name ?? 'the start'}`,
     );
   }
@@ -265,11 +186,11 @@ export class Storm {
     const name = request?.recipeFile.split('/').at(-1)?.replace('.tune.yaml', '') ?? '';
     const outcome = await outcomeOf(run);
     const difference = firstDifference(outcome, this.#twins.get(name)!);
-    if (difference) this.untruth(`${run.id} finished after ${resumes} resumes, and ${difference}`);
-    else if (outcome.missing.length === 0) this.#equal += 1;
-    else this.#exceptions.push(`${run.id} equals its twin but for ${gapsOf(outcome)}, and says so`);
+    if (difference) this.ledger.untruth(`${run.id} finished after ${resumes} resumes, and ${difference}`);
+    else if (outcome.missing.length === 0) this.ledger.equal += 1;
+    else this.ledger.exceptions.push(`${run.id} equals its twin but for ${gapsOf(outcome)}, and says so`);
     await this.#countLost(watched);
-    this.say(
+    this.ledger.say(
       `${run.id} finished after ${resumes} resumes: ${difference ?? 'equals its twin'}, ${window.seen.length} records seen`,
     );
     await this.#remove(watched);
@@ -277,15 +198,15 @@ export class Storm {
 
   async #giveUp(watched: WatchedRun, why: string): Promise<void> {
     await this.#countLost(watched);
-    this.#exceptions.push(`${watched.run.id} ${why}`);
+    this.ledger.exceptions.push(`${watched.run.id} ${why}`);
     await this.#remove(watched);
   }
 
   async #countLost({ run, window }: WatchedRun): Promise<void> {
     const journal = await journalNow(run);
     const lost = lostOf(window.seen, journal) + journal.damage;
-    this.#lostPoints += lost;
-    if (lost > 0) this.untruth(`${run.id}: ${lost} records that were seen are lost or damaged`);
+    this.ledger.lostPoints += lost;
+    if (lost > 0) this.ledger.untruth(`${run.id}: ${lost} records that were seen are lost or damaged`);
   }
 
   async #remove({ run, window }: WatchedRun): Promise<void> {
@@ -298,7 +219,7 @@ export class Storm {
   /** Nobody does harm any more: now everything has to come to its end. */
   async #calm(): Promise<void> {
     this.#isCalm = true;
-    this.say('calm');
+    this.ledger.say('calm');
     await Promise.all(this.#underWay);
     await releaseQueue(this.workplace.store);
     const end = Date.now() + patienceMs;
@@ -309,7 +230,7 @@ export class Storm {
     await Promise.all(this.#underWay);
     for (const watched of [...this.watched.values()]) {
       const { status, reason } = await statusOf(watched.run);
-      this.untruth(`${watched.run.id} hangs: ${status} ${reason}`);
+      this.ledger.untruth(`${watched.run.id} hangs: ${status} ${reason}`);
       await watched.window.close();
     }
   }

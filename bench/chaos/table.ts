@@ -1,7 +1,8 @@
 /** The table of one chaos run, as Markdown. */
-import type { Report } from './storm.ts';
+import type { Ledger } from './ledger.ts';
 
-export interface Finding extends Report {
+export interface Finding {
+  ledger: Ledger;
   minutes: number;
   foreignSignals: number;
   survivors: number;
@@ -9,7 +10,8 @@ export interface Finding extends Report {
 }
 
 export function table(finding: Finding): string {
-  const { events, runs, equal, exceptions, refusals, lostPoints, foreignSignals, survivors, untruths } = finding;
+  const { ledger, foreignSignals, survivors } = finding;
+  const { events, runs, equal, exceptions, refusals, lostPoints, untruths } = ledger;
   const counted = [...events].sort(([a], [b]) => (a < b ? -1 : 1));
   const refused = [...refusals].map(([code, times]) => `${times} × ${code}`).join(', ');
   const rows: [string, string | number][] = [
@@ -23,7 +25,7 @@ export function table(finding: Finding): string {
     ['survivors', survivors],
     ['**untruths**', untruths.length],
   ];
-  const head = `Chaos: ${finding.minutes} minutes of trouble, ${finding.seconds} s in all, seed ${finding.seed}.`;
+  const head = `Chaos: ${finding.minutes} minutes of trouble, ${Math.round(ledger.seconds)} s in all, seed ${ledger.seed}.`;
   const notes = [
     ...exceptions.map(text => `- exception: ${text}`),
     ...finding.leftOut.map(text => `- left out: ${text}`),

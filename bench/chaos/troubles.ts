@@ -141,7 +141,7 @@ async function secondWindow(storm: Storm): Promise<boolean> {
     const shared = Math.min(seen.length, window.seen.length);
     const place = window.seen.slice(0, shared).findIndex((line, at) => line !== seen[at]);
     if (place >= 0) {
-      storm.untruth(
+      storm.ledger.untruth(
         `two windows of ${watched.run.id} differ at record ${place}: ${seen[place]} | ${window.seen[place]}`,
       );
     }
@@ -164,7 +164,7 @@ async function queueHeld(storm: Storm): Promise<boolean> {
   const ms = 3000 * storm.random();
   storm.background('releasing', async () => {
     await sleep(ms);
-    await storm.insist('releasing', async () => void (await releaseQueue(store)));
+    await storm.ledger.insist('releasing', () => releaseQueue(store));
   });
   return true;
 }
@@ -185,7 +185,7 @@ async function paused(storm: Storm): Promise<boolean> {
   const ms = 2000 * storm.random();
   storm.background('going on', async () => {
     await sleep(ms);
-    await storm.insist('going on', async () => void (await sendControl(run, 'resume')));
+    await storm.ledger.insist('going on', () => sendControl(run, 'resume'));
   });
   return true;
 }
