@@ -37,7 +37,7 @@ export interface Trouble {
 }
 
 /** In the time that an undisturbed run takes: of a slow machine's runs too, some get through. */
-const troublesPerRun = 6;
+const troublesPerRun = 10;
 const mostResumesInCalm = 6;
 /** Of a run in the calm after the storm: then it is said to hang. */
 const patienceMs = 240_000;
