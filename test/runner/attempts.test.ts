@@ -4,6 +4,7 @@ import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { sendControl } from '../../src/runs/control.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
+import { lockHolder } from '../../src/runs/lock.ts';
 import { type RunFolder, runFormat } from '../../src/runs/runFolder.ts';
 import { writeJsonSafely } from '../../src/runs/safeFile.ts';
 import { statusOf } from '../../src/runs/status.ts';
@@ -24,6 +25,8 @@ test('a run that died goes on as attempt 2 from its checkpoint: same folder, sam
   const project = testProject();
   const run = await startRun(project, { dieAtStep: 17 });
   assert.equal((await ended(run)).status, 'failed');
+  // It would take the new attempt at once.
+  await until('the first runner has left', async () => !(await lockHolder(project.store.runnerLock)));
   await ask(run, 2, 'a1-step-10');
   const waiting = await statusOf(run);
   assert.deepEqual([waiting.status, waiting.attempt, waiting.step], ['queued', 2, 16]);
