@@ -33,10 +33,10 @@ suite('Going on', () => {
     const at = app.model.get(id)!.step;
     assert.equal(await vscode.commands.executeCommand('holdfast.resumeRun', { kind: 'run', id }), id);
     await runWith(app, id, ({ status }) => status === 'finished');
-    const followed = await until(
-      'the run is followed on',
-      () => panel.series?.run(id)?.status === 'finished' && panel.series.run(id),
-    );
+    const followed = await until('the run is followed on', () => {
+      const run = panel.series && 'run' in panel.series ? panel.series.run(id) : undefined;
+      return run?.status === 'finished' && run;
+    });
     assert.deepEqual(
       followed.series('loss')?.since(0).steps,
       Array.from({ length: 400 }, (_, index) => index + 1),
