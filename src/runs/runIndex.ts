@@ -16,7 +16,7 @@ import { isOver } from './status.ts';
 import type { Store } from './store.ts';
 
 const indexVersion = 3;
-const largestIndex = 256 * 1024 * 1024;
+const largestIndex = 64 * 1024 * 1024;
 /** Read at once: more only wait for each other. */
 const atOnce = 16;
 /** File systems tell times this coarsely: what changed so lately may have changed again within the same tick. */
