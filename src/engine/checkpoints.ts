@@ -59,6 +59,8 @@ export class Checkpoints {
   /** What an older attempt wrote beyond the step this one took up at. */
   #beyond: CheckpointName[];
 
+  #isCleanUpDue = false;
+
   private constructor(start: StartCommand, kept: CheckpointName[], beyond: CheckpointName[]) {
     this.#folder = start.outputs.checkpoints;
     this.#attempt = start.attempt;
@@ -80,6 +82,11 @@ export class Checkpoints {
     );
   }
 
+  /** Written by this attempt, and the older ones not looked at since. */
+  get newest(): string | null {
+    return this.#isCleanUpDue ? (this.#kept.at(-1)?.name ?? null) : null;
+  }
+
   has(step: number): boolean {
     return this.#kept.some(checkpoint => checkpoint.step === step);
   }
@@ -94,12 +101,14 @@ export class Checkpoints {
     state.counters = { ...progress, identity };
     const { bytes } = await state.dump(join(this.#folder, name));
     this.#kept.push({ name, attempt: this.#attempt, step });
+    this.#isCleanUpDue = true;
     return { folder: name, bytes };
   }
 
   /** Only once the newest is read back as it was written: there is never a moment without a checkpoint that can be used. */
   async removeOthers(bestStep: number | null): Promise<void> {
     const { keep, keep_every: keepEvery } = this.#rule;
+    this.#isCleanUpDue = false;
     const goes = expendable(this.#kept, { keep, keepEvery, bestStep });
     const abandoned = keep.includes('all') ? [] : this.#beyond;
     if (goes.length + abandoned.length === 0) return;

@@ -9,6 +9,7 @@ import {
   type FinishedEvent,
   protocolVersion,
   type StartCommand,
+  type TrainerCommand,
   type TrainerEvent,
 } from '../protocol/trainer.ts';
 import { decodeTrainerCommand, encodeLine } from '../protocol/trainerLines.ts';
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
   globalThis.console = new Console(process.stderr, process.stderr);
   const control = new RunControl();
   // A reader that is gone must not kill a run in the middle of a step: it is saved and left.
-  process.stdout.on('error', () => control.abandon());
+  process.stdout.on('error', () => control.stop());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => control.stop());
 
   const say = speaker();
@@ -105,26 +106,27 @@ function readStart(control: RunControl, say: Observer): Promise<StartCommand | E
         return;
       }
       if (!decoded.ok) process.stderr.write(`Ignored a line on stdin: ${decoded.problem}\n`);
-      else steer(decoded.value.type, control);
+      else steer(decoded.value, control);
     };
     const take = (line: ReturnType<LineSplitter['end']>): void => {
       if (line && 'text' in line) obey(line.text);
       else if (line) process.stderr.write(`Ignored a line of ${line.bytes} bytes on stdin\n`);
     };
     process.stdin.on('data', chunk => lines.push(chunk).forEach(take));
-    process.stdin.on('error', () => control.abandon());
+    process.stdin.on('error', () => control.stop());
     process.stdin.on('end', () => {
       take(lines.end());
-      control.abandon();
+      control.stop();
       resolve(null);
     });
     setInterval(() => say({ type: 'alive' }), aliveEveryMs / 4).unref();
   });
 }
 
-function steer(command: 'start' | 'stop' | 'checkpoint' | 'pause' | 'resume', control: RunControl): void {
-  if (command === 'start') process.stderr.write('Ignored a second start message\n');
-  else control[command]();
+function steer(command: TrainerCommand, control: RunControl): void {
+  if (command.type === 'start') process.stderr.write('Ignored a second start message\n');
+  else if (command.type === 'recorded') control.recorded(command.checkpoint);
+  else control[command.type]();
 }
 
 /** Writes events; `alive` only after a silence, progress not more often than eyes can follow. */

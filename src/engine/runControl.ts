@@ -1,13 +1,14 @@
 /** What is asked of a run from outside: stop, checkpoint, pause, resume. The loop looks at it between steps. */
 export class RunControl {
   #stopping = false;
-  #abandoned = false;
   #tellStopped = (): void => {};
   /** Resolves when stopping was asked for. */
   readonly stopped: Promise<void> = new Promise(resolve => {
     this.#tellStopped = resolve;
   });
   #checkpointAsked = false;
+  #recorded: string | null = null;
+  #tellRecorded = (): void => {};
   #wake: (() => void) | null = null;
   #paused: Promise<void> | null = null;
 
@@ -16,12 +17,6 @@ export class RunControl {
     this.#stopping = true;
     this.#tellStopped();
     this.resume();
-  }
-
-  /** Whoever listened is gone: save and leave. */
-  abandon(): void {
-    this.#abandoned = true;
-    this.stop();
   }
 
   checkpoint(): void {
@@ -41,12 +36,31 @@ export class RunControl {
     this.#paused = null;
   }
 
-  get isAbandoned(): boolean {
-    return this.#abandoned;
-  }
-
   get isStopping(): boolean {
     return this.#stopping;
+  }
+
+  /** The reader keeps everything up to this checkpoint. */
+  recorded(checkpoint: string): void {
+    this.#recorded = checkpoint;
+    this.#tellRecorded();
+  }
+
+  isRecorded(checkpoint: string): boolean {
+    return this.#recorded === checkpoint;
+  }
+
+  /** Or until `patienceMs` have passed: the reader may be gone. */
+  async untilRecorded(checkpoint: string, patienceMs: number): Promise<void> {
+    if (this.isRecorded(checkpoint)) return;
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, patienceMs);
+      this.#tellRecorded = () => {
+        if (!this.isRecorded(checkpoint)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** Resolves at once when not paused. */

@@ -36,6 +36,9 @@ export async function train(start: StartCommand, observer: Observer, control: Ru
   }
 }
 
+/** A reader that lives answers at once; what is not cleaned up now goes with the next attempt. */
+const recordedWithinMs = 1000;
+
 /** One attempt at a run, from its first or its resumed step on. */
 class Training {
   readonly #run: OpenedRun;
@@ -67,6 +70,8 @@ class Training {
       if (!(error instanceof Interrupted)) throw error;
     }
     await this.#checkpoint();
+    const { newest } = this.#checkpoints;
+    if (newest) await this.#control.untilRecorded(newest, recordedWithinMs);
     return this.#finished('stopped');
   }
 
@@ -104,6 +109,7 @@ class Training {
       if (this.#control.isStopping) return;
       const step = this.#progress.step + 1;
       await this.#takeStep(step);
+      await this.#cleanUp();
       const isLast = step === this.#run.steps;
       if (step % recipe.evaluate.every === 0 && !isLast) await this.#evaluate(false);
       const isAsked = this.#control.takeCheckpointRequest();
@@ -155,21 +161,26 @@ class Training {
   }
 
   async #checkpoint(): Promise<void> {
-    const { step, bestStep } = this.#progress;
+    const { step } = this.#progress;
     if (step === 0 || this.#checkpoints.has(step)) return;
     this.#progress.seconds = this.#clock.seconds;
     const { model, identity } = this.#run;
     const written = await this.#write(() => this.#checkpoints.write(model.state, this.#progress, identity));
     this.#observer({ type: 'checkpointed', step, ...written });
-    // Nobody may have heard of this one: those that are in the journal stay.
-    if (!this.#control.isAbandoned) await this.#checkpoints.removeOthers(bestStep);
+  }
+
+  /** Until the reader has kept everything up to the newest one, a resume may need an older one. */
+  async #cleanUp(): Promise<void> {
+    const { newest } = this.#checkpoints;
+    if (newest && this.#control.isRecorded(newest)) await this.#checkpoints.removeOthers(this.#progress.bestStep);
   }
 
   #write<T>(write: () => Promise<T>): Promise<T> {
     return whenThereIsRoom(write, this.#observer, this.#control);
   }
 
-  #finished(reason: FinishedEvent['reason']): FinishedEvent {
+  async #finished(reason: FinishedEvent['reason']): Promise<FinishedEvent> {
+    await this.#cleanUp();
     return finishedEvent(reason, { ...this.#progress, seconds: this.#clock.seconds });
   }
 }

@@ -277,6 +277,8 @@ export type TrainerCommand =
   | StartCommand
   | { type: 'stop' }
   | { type: 'checkpoint' }
+  /** Everything up to this checkpoint is kept by whoever reads: older ones are no longer needed. */
+  | { type: 'recorded'; checkpoint: string }
   | { type: 'pause' }
   | { type: 'resume' };
 

@@ -37,6 +37,7 @@ export const trainerCommandSchema = z.discriminatedUnion('type', [
   startCommandSchema,
   z.object({ type: z.literal('stop') }),
   z.object({ type: z.literal('checkpoint') }),
+  z.object({ type: z.literal('recorded'), checkpoint: z.string() }),
   z.object({ type: z.literal('pause') }),
   z.object({ type: z.literal('resume') }),
 ]);

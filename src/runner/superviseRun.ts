@@ -71,6 +71,8 @@ class Supervisor {
   /** Of the last checkpoint. */
   #savedStep: number;
   #isGone = false;
+  /** The newest checkpoint of which the trainer does not know that the journal tells of it. */
+  #unacknowledged: string | null = null;
   #finished: 'completed' | 'stopped' | null = null;
   #failed: FailedEvent | null = null;
   #fatal: ErrorReport | null = null;
@@ -170,6 +172,8 @@ class Supervisor {
     if (event.type === 'finished') this.#finished = event.reason;
     if (event.type === 'failed') this.#failed = event;
     if (event.type !== 'alive') this.#write(event);
+    if (event.type === 'checkpointed') this.#unacknowledged = event.folder;
+    this.#acknowledge();
     this.#judge(event);
     // Its work is done: nothing more will be asked of it.
     if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
@@ -179,6 +183,13 @@ class Supervisor {
   #rewind(): void {
     this.#hasRewound = true;
     this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#beginning ?? 'start' });
+  }
+
+  /** Whatever came before the checkpoint is on the disk: the trainer may remove older ones. */
+  #acknowledge(): void {
+    if (!this.#unacknowledged || this.#fatal || this.#journal?.isWaiting !== false) return;
+    this.#trainer?.send({ type: 'recorded', checkpoint: this.#unacknowledged });
+    this.#unacknowledged = null;
   }
 
   /** A broken rule asks for a stop as a user would: what was trained is saved. */
@@ -223,6 +234,7 @@ class Supervisor {
     this.#journalWaits = undefined;
     this.#write({ type: 'handled', command: 'resume', id: 'disk', note: 'the disk was full, and there is room again' });
     if (!this.#paused) trainer.send({ type: 'resume' });
+    this.#acknowledge();
     this.#pulse(trainer);
   }
 

@@ -342,6 +342,8 @@ function obey(command: TrainerCommand, started: (start: StartCommand) => void): 
     case 'checkpoint':
       checkpointAsked = true;
       return;
+    case 'recorded':
+      return;
     case 'pause':
     case 'resume':
       paused = command.type === 'pause';

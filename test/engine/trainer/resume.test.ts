@@ -23,6 +23,7 @@ async function run(
   const control = new RunControl();
   const observe = (event: TrainerEvent): void => {
     events.push(event);
+    if (event.type === 'checkpointed') control.recorded(event.folder);
     watch(event, control);
   };
   observe(await train(start, observe, control));
@@ -115,12 +116,24 @@ test("older attempts' checkpoints beyond the one that is taken up go once a newe
   assert.deepEqual(await checkpointsIn(start), ['a1-step-4', 'a3-step-12', 'a3-step-8']);
 });
 
-test('when whoever listened is gone, the last checkpoint that was heard of stays beside the new one', async () => {
-  const start = files.start({ ...recipe, checkpoint: { every: 2, keep: ['last'] } });
-  await run(start, (event, control) => {
-    if (event.type === 'step' && event.step === 3) control.abandon();
-  });
-  assert.deepEqual(await checkpointsIn(start), ['a1-step-2', 'a1-step-3']);
+test('until the reader has kept everything up to a checkpoint, the one before stays', async () => {
+  const start = files.start({ ...recipe, train: { max_steps: 7 }, checkpoint: { every: 2, keep: ['last'] } });
+  const control = new RunControl();
+  await train(
+    start,
+    event => {
+      // Of the second one nobody hears for a while.
+      if (event.type === 'checkpointed' && event.step !== 4) control.recorded(event.folder);
+      if (event.type === 'step' && event.step === 6) control.stop();
+    },
+    control,
+  );
+  assert.deepEqual(await checkpointsIn(start), ['a1-step-6']);
+
+  const unheard = files.start({ ...recipe, checkpoint: { every: 2, keep: ['last'] } });
+  const silent = new RunControl();
+  await train(unheard, event => event.type === 'step' && event.step === 5 && silent.stop(), silent);
+  assert.deepEqual(await checkpointsIn(unheard), ['a1-step-2', 'a1-step-4', 'a1-step-5']);
 });
 
 test('a fork goes on with other settings where its tensors fit, and names the first that does not', async () => {

@@ -28,6 +28,7 @@ async function run(
   const control = new RunControl();
   const observe = (event: TrainerEvent): void => {
     events.push(event);
+    if (event.type === 'checkpointed') control.recorded(event.folder);
     watch(event, control);
   };
   observe(await train(start, observe, control));
