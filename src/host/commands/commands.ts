@@ -28,6 +28,7 @@ export function registerCommands(
 const runs = () => import('./runCommands.ts');
 const resumes = () => import('./resumeCommands.ts');
 const manage = () => import('./manageCommands.ts');
+const trash = () => import('./trashCommands.ts');
 const queue = () => import('./queueCommands.ts');
 
 function handlers(context: vscode.ExtensionContext): Handlers {
@@ -85,9 +86,9 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     openNotes: async () => (await manage()).openNotes,
     hideRuns: async () => (await manage()).setHidden(true),
     unhideRuns: async () => (await manage()).setHidden(false),
-    deleteRuns: async () => (await manage()).deleteRuns,
-    restoreRuns: async () => (await manage()).restoreRuns,
-    emptyTrash: async () => (await manage()).emptyTrash,
+    deleteRuns: async () => (await trash()).deleteRuns,
+    restoreRuns: async () => (await trash()).restoreRuns,
+    emptyTrash: async () => (await trash()).emptyTrash,
     cleanRuns: async () => (await manage()).cleanUp,
     importRuns: async () => (await manage()).importRuns,
     searchRuns: async () => (await manage()).searchRuns,

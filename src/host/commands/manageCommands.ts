@@ -1,4 +1,4 @@
-/** Housekeeping of runs: names, tags, stars, colours, notes, hiding, deleting, cleaning up, importing, finding. */
+/** Housekeeping of runs: names, tags, stars, colours, notes, hiding, cleaning up, importing, finding. */
 import * as vscode from 'vscode';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import type { Store } from '../../runs/store.ts';
@@ -6,7 +6,7 @@ import { colours, tagOf, type UserChange } from '../../runs/userChoices.ts';
 import type { App } from '../app.ts';
 import { requireTrust } from '../runs/runService.ts';
 import type { RunEntry } from '../runs/runsModel.ts';
-import { runLabel, sizeWords } from '../runs/runWords.ts';
+import { runLabel } from '../runs/runWords.ts';
 import { manyRuns, oneRun, runsIn } from './chosenRuns.ts';
 
 const { t } = vscode.l10n;
@@ -68,52 +68,6 @@ export async function openNotes(app: App, given: unknown): Promise<void> {
   await vscode.window.showTextDocument(vscode.Uri.file(run.folder.notes), { preview: false });
 }
 
-export async function deleteRuns(app: App, given: unknown, selected: unknown): Promise<void> {
-  const runs = await manyRuns(app, given, selected, t('Which runs should be deleted?'));
-  if (runs.length === 0) return;
-  requireTrust();
-  const { trashRun } = await import('../../runs/trash.ts');
-  const deleted: RunEntry[] = [];
-  try {
-    for (const run of runs) {
-      await trashRun(run.store, run.folder);
-      deleted.push(run);
-    }
-  } finally {
-    await app.model.refresh();
-    if (deleted.length > 0) void offerUndo(app, deleted);
-  }
-}
-
-/** Names what lies in the trash of the workspace's stores; the chosen come back. */
-export async function restoreRuns(app: App): Promise<void> {
-  requireTrust();
-  const { trashedRuns } = await import('../../runs/trash.ts');
-  const items: (vscode.QuickPickItem & { store: Store; id: string })[] = [];
-  for (const store of app.model.stores) {
-    for (const { id, bytes } of await trashedRuns(store)) {
-      items.push({ label: id, description: sizeWords(bytes), detail: store.root, store, id });
-    }
-  }
-  if (items.length === 0) return void vscode.window.showInformationMessage(t('The trash is empty.'));
-  const title = t('Which runs should come back?');
-  const chosen = await vscode.window.showQuickPick(items, { title, canPickMany: true, matchOnDetail: true });
-  await restore(app, chosen ?? []);
-}
-
-export async function emptyTrash(app: App): Promise<void> {
-  requireTrust();
-  const trash = await import('../../runs/trash.ts');
-  const lists = await Promise.all(app.model.stores.map(trash.trashedRuns));
-  const runs = lists.flat();
-  if (runs.length === 0) return void vscode.window.showInformationMessage(t('The trash is empty.'));
-  const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
-  const remove = t('Delete for Good');
-  const question = t('Delete {0} runs for good? {1} become free.', runs.length, sizeWords(bytes));
-  const answer = await vscode.window.showWarningMessage(question, { modal: true }, remove);
-  if (answer === remove) for (const store of app.model.stores) await trash.emptyTrash(store);
-}
-
 export async function cleanUp(app: App, given: unknown, selected: unknown): Promise<void> {
   const { cleanRuns } = await import('./cleanRuns.ts');
   await cleanRuns(app, runsIn(app, given, selected));
@@ -121,8 +75,8 @@ export async function cleanUp(app: App, given: unknown, selected: unknown): Prom
 
 export async function importRuns(app: App): Promise<void> {
   requireTrust();
-  const [store] = app.model.stores;
-  if (!store) throw new Error(t('Open the folder that the run should be imported into.'));
+  const store = await chooseStore(app.model.stores);
+  if (!store) return;
   const folders = await vscode.window.showOpenDialog({
     title: t('Import Run Folder'),
     openLabel: t('Import'),
@@ -136,6 +90,14 @@ export async function importRuns(app: App): Promise<void> {
       store,
       folders.map(({ fsPath }) => fsPath),
     );
+}
+
+async function chooseStore(stores: readonly Store[]): Promise<Store | undefined> {
+  const [only, ...more] = stores;
+  if (!only) throw new Error(t('Open the folder that the run should be imported into.'));
+  if (more.length === 0) return only;
+  const items = stores.map(store => ({ label: store.root, store }));
+  return (await vscode.window.showQuickPick(items, { title: t('Into which project?') }))?.store;
 }
 
 export async function importFolders(app: App, store: Store, folders: readonly string[]): Promise<void> {
@@ -191,26 +153,6 @@ function byStore(runs: readonly RunEntry[]): Map<Store, RunFolder[]> {
   const stores = new Map<Store, RunFolder[]>();
   for (const { store, folder } of runs) stores.set(store, [...(stores.get(store) ?? []), folder]);
   return stores;
-}
-
-async function offerUndo(app: App, runs: readonly RunEntry[]): Promise<void> {
-  const undo = t('Undo');
-  const [first] = runs;
-  const words =
-    runs.length === 1 && first
-      ? t('{0} is in the trash.', runLabel(first))
-      : t('{0} runs are in the trash.', runs.length);
-  if ((await vscode.window.showInformationMessage(words, undo)) !== undo) return;
-  await restore(app, runs).catch(error => app.log.error(error));
-}
-
-async function restore(app: App, runs: readonly { store: Store; id: string }[]): Promise<void> {
-  const { restoreRun } = await import('../../runs/trash.ts');
-  try {
-    for (const { store, id } of runs) await restoreRun(store, id);
-  } finally {
-    await app.model.refresh();
-  }
 }
 
 function pickTags(known: readonly string[], had: readonly string[]): Promise<string[] | undefined> {

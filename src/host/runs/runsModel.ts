@@ -8,10 +8,10 @@ import type { RunFolder } from '../../runs/runFolder.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
-import { findStore, type Store, storeOf } from '../../runs/store.ts';
+import type { Store } from '../../runs/store.ts';
 import { isRecipeUri } from '../recipe/recipeDocuments.ts';
-import { readSettings } from '../settings.ts';
 import { FollowedRun } from './followedRun.ts';
+import { storesOf, storesOfWorkspace } from './workspaceStores.ts';
 
 export interface RunEntry extends RunSummary {
   /** The user's choice, else by when it was made: runs of one comparison look different. */
@@ -228,21 +228,6 @@ export class RunsModel implements vscode.Disposable {
     this.#stores.clear();
     void this.refresh();
   }
-}
-
-/** Stores of the workspace's folders and of recipes that are open from elsewhere. */
-function storesOfWorkspace(): Store[] {
-  const { runsFolder } = readSettings();
-  const recipes = vscode.workspace.textDocuments.filter(({ uri }) => isRecipeUri(uri));
-  return [
-    ...storesOf(vscode.workspace.workspaceFolders ?? []),
-    ...recipes.map(({ uri }) => findStore(uri.fsPath, { runsFolder })),
-  ];
-}
-
-function storesOf(folders: readonly vscode.WorkspaceFolder[]): Store[] {
-  const { runsFolder } = readSettings();
-  return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => storeOf(uri.fsPath, { runsFolder }));
 }
 
 /** The very entry of before where nothing is new: ten thousand rows are not compared one by one. */
