@@ -148,11 +148,11 @@ function useAsRunsDo(recipe: Recipe): void {
   flattenSettings(resolveRecipe(recipe, { variant: 'as-written', fileName: 'hostile.tune.yaml' }));
 }
 
-/** The best of three: somebody else's work on the machine is no cost of ours. */
+/** The best of five: somebody else's work on the machine is no cost of ours. */
 function costs(work: () => void): [ms: number, bytes: number] {
   let ms = Number.POSITIVE_INFINITY;
   let bytes = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < 3; tries++) {
+  for (let tries = 0; tries < 5; tries++) {
     const [started, before] = [cpuMs(), process.memoryUsage().rss];
     work();
     ms = Math.min(ms, cpuMs() - started);
