@@ -66,8 +66,10 @@ async function settleTaken(store: Store, id?: string): Promise<boolean> {
     if (held) log(`holds the queue: ${held.reason}`);
     return held === null;
   } catch (error) {
+    // A hold that cannot be written down must not be forgotten: nothing more is taken by this runner.
+    if (hasFailed && onError === 'hold') throw error;
     log(errorReport(error).message);
-    return !hasFailed || onError === 'continue';
+    return true;
   }
 }
 

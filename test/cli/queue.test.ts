@@ -95,6 +95,7 @@ for (const [words, says] of [
   [['queue', 'shuffle'], /"shuffle" is nothing a queue can do[\s\S]*Usage/],
   [['queue', 'next'], /RUN is missing/],
   [['queue', 'move', 'last'], /--before RUN or --last/],
+  [['queue', 'next', 'last', '--last'], /belong to move, not to next/],
   [['queue', 'on-error', 'panic'], /continue or hold/],
   [['queue', 'hold', 'it'], /"it" is too much/],
 ] as const) {

@@ -36,6 +36,8 @@ export const queue: Command = {
     const [action = 'list', ...words] = positionals;
     const change = actions[action];
     if (!change) throw wrongUse(queue, `"${action}" is nothing a queue can do`);
+    const isPlaced = text(invocation.values, 'before') !== undefined || flag(invocation.values, 'last');
+    if (isPlaced && action !== 'move') throw wrongUse(queue, `--before and --last belong to move, not to ${action}`);
     const store = storeHere();
     await change(store, words, invocation);
     const state = await stateOf(store);
