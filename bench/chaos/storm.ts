@@ -24,6 +24,8 @@ export interface WatchedRun {
   flipped: Set<string>;
   /** How often it was taken up again. */
   resumes: number;
+  /** Of these, since nobody does harm any more. */
+  resumesInCalm: number;
   /** Somebody is at it now. */
   isBusy: boolean;
 }
@@ -38,7 +40,7 @@ export interface Trouble {
 
 /** In the time that an undisturbed run takes: of a slow machine's runs too, some get through. */
 const troublesPerRun = 10;
-const mostResumesInCalm = 6;
+const mostResumesInCalm = 3;
 /** Of a run in the calm after the storm: then it is said to hang. */
 const patienceMs = 240_000;
 
@@ -158,7 +160,7 @@ export class Storm {
       }
       this.ledger.runs += 1;
       const causes = request.owner ? ['its terminal was killed'] : [];
-      const nothing = { causes, flipped: new Set<string>(), resumes: 0, isBusy: false };
+      const nothing = { causes, flipped: new Set<string>(), resumes: 0, resumesInCalm: 0, isBusy: false };
       this.watched.set(id, { run, window: new Window(run), ...nothing });
     }
   }
@@ -168,8 +170,9 @@ export class Storm {
     const { run, causes, flipped } = watched;
     if (reason === '') this.ledger.untruth(`${run.id} is ${status} and does not say why`);
     if (causes.length === 0) this.ledger.untruth(`${run.id} is ${status} although nothing was done to it: ${reason}`);
-    if (watched.resumes >= mostResumesInCalm && this.#isCalm) return this.#giveUp(watched, `${status}: ${reason}`);
+    if (watched.resumesInCalm === mostResumesInCalm) return this.#giveUp(watched, `${status}: ${reason}`);
     watched.resumes += 1;
+    if (this.#isCalm) watched.resumesInCalm += 1;
     const { checkpoint, damaged } = await resumeRun({ store: this.workplace.store, run, trusted: true });
     for (const _ of damaged) this.ledger.count('damaged checkpoint passed over');
     if (checkpoint && flipped.has(checkpoint.name))
