@@ -10,6 +10,7 @@ import { resumeRun } from '../../src/runs/resumeRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { isOver, type StatusOfRun, statusOf } from '../../src/runs/status.ts';
 import { emptyTrash, trashRun } from '../../src/runs/trash.ts';
+import { type Cause, causes, isExplained } from './explained.ts';
 import { Ledger } from './ledger.ts';
 import { firstDifference, type Outcome, outcomeOf } from './outcome.ts';
 import { journalNow, lostOf, Window } from './window.ts';
@@ -18,8 +19,8 @@ import type { Example, Workplace } from './workplace.ts';
 export interface WatchedRun {
   run: RunFolder;
   window: Window;
-  /** What was done to it: each failure must have one of these to blame. */
-  causes: string[];
+  /** What was done to it: each end before the last must name one of these. */
+  happened: Set<Cause>;
   /** Checkpoints with a flipped bit. */
   flipped: Set<string>;
   /** How often it was taken up again. */
@@ -159,17 +160,19 @@ export class Storm {
         continue;
       }
       this.ledger.runs += 1;
-      const causes = request.owner ? ['its terminal was killed'] : [];
-      const nothing = { causes, flipped: new Set<string>(), resumes: 0, resumesInCalm: 0, isBusy: false };
+      const happened = new Set<Cause>(request.owner ? [causes.terminalKilled] : []);
+      const nothing = { happened, flipped: new Set<string>(), resumes: 0, resumesInCalm: 0, isBusy: false };
       this.watched.set(id, { run, window: new Window(run), ...nothing });
     }
   }
 
   /** Somebody takes up what is over. */
   async #mend(watched: WatchedRun, { status, reason, exit, attempt }: StatusOfRun): Promise<void> {
-    const { run, causes, flipped } = watched;
-    if (reason === '') this.ledger.untruth(`${run.id} is ${status} and does not say why`);
-    if (causes.length === 0) this.ledger.untruth(`${run.id} is ${status} although nothing was done to it: ${reason}`);
+    const { run, happened, flipped } = watched;
+    if (!isExplained(reason, happened)) {
+      const known = [...happened].join(', ') || 'nothing';
+      this.ledger.untruth(`${run.id} is ${status} with the reason "${reason}"; what was done to it: ${known}`);
+    }
     if (watched.resumesInCalm === mostResumesInCalm) return this.#giveUp(watched, `${status}: ${reason}`);
     watched.resumes += 1;
     if (this.#isCalm) watched.resumesInCalm += 1;

@@ -8,6 +8,7 @@ import { sendControl } from '../../src/runs/control.ts';
 import { isAlive, type ProcessIdentity } from '../../src/runs/processIdentity.ts';
 import { holdQueue, moveRuns, readQueue, releaseQueue, runNext, waitingRuns } from '../../src/runs/queue.ts';
 import { fill } from './disk.ts';
+import { causes } from './explained.ts';
 import type { Storm, Trouble, WatchedRun } from './storm.ts';
 import { Window } from './window.ts';
 
@@ -33,7 +34,7 @@ type Program = 'trainer' | 'runner';
 async function killed(storm: Storm, program: Program): Promise<boolean> {
   const victim = await victimOf(storm, program);
   if (!victim) return false;
-  victim.watched.causes.push(`its ${program} was killed`);
+  victim.watched.happened.add(program === 'trainer' ? causes.trainerKilled : causes.runnerKilled);
   return signal(victim.identity, 'SIGKILL');
 }
 
@@ -102,7 +103,7 @@ async function bitFlipped(storm: Storm): Promise<boolean> {
   if (!checkpoint) return false;
   const name = storm.pick([...checkpointFiles, manifestFile])!;
   // Before the flip: a trainer that reads it at this moment may fail of it.
-  watched.causes.push('a bit of a checkpoint was flipped');
+  watched.happened.add(causes.bitFlipped);
   const isDone = flipBit(
     join(watched.run.checkpoints, checkpoint.name, name),
     storm.random(),
@@ -172,7 +173,7 @@ async function queueHeld(storm: Storm): Promise<boolean> {
 async function stopped(storm: Storm): Promise<boolean> {
   const current = await storm.current();
   if (!current) return false;
-  current.watched.causes.push('somebody stopped it');
+  current.watched.happened.add(causes.stopped);
   await sendControl(current.watched.run, 'stop');
   return true;
 }
@@ -191,14 +192,14 @@ async function paused(storm: Storm): Promise<boolean> {
 }
 
 async function diskFilled(storm: Storm): Promise<boolean> {
-  for (const { causes } of storm.watched.values()) causes.push('the disk was full');
+  for (const { happened } of storm.watched.values()) happened.add(causes.diskFull);
   const makeRoom = fill(storm.workplace.store.root);
   const ms = 300 + 3000 * storm.random();
   storm.background('making room', async () => {
     await sleep(ms);
     makeRoom();
     // Those that came meanwhile had no room either.
-    for (const { causes } of storm.watched.values()) causes.push('the disk was full');
+    for (const { happened } of storm.watched.values()) happened.add(causes.diskFull);
   });
   return true;
 }
