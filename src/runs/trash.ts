@@ -3,16 +3,17 @@
  * undone. A run that lives is never moved. Links are never followed.
  */
 import { lstatSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sendControl } from './control.ts';
 import { folderBytes } from './diskUse.ts';
 import { isAlive } from './processIdentity.ts';
 import type { RunFolder } from './runFolder.ts';
-import { fromSystem, RunsError, systemCode } from './runsError.ts';
+import { fromSystem, RunsError } from './runsError.ts';
 import { syncFolder } from './safeFile.ts';
 import { isOver, statusOf } from './status.ts';
 import { isRunId, type Store } from './store.ts';
+import { makeFolder } from './wholeFile.ts';
 
 export interface TrashedRun {
   id: string;
@@ -93,8 +94,8 @@ async function prepareTrash(store: Store): Promise<string> {
   const trash = trashOf(store);
   await store.prepare();
   refuseLink(trash);
-  await mkdir(trash).catch(error => {
-    if (systemCode(error) !== 'EEXIST') throw fromSystem(error, trash, 'making');
+  await makeFolder(trash).catch(error => {
+    throw fromSystem(error, trash, 'making');
   });
   refuseLink(trash);
   return trash;
