@@ -4,7 +4,6 @@
  */
 import { rmSync } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { isAlive, ownIdentity, type ProcessIdentity, processIdentitySchema } from './processIdentity.ts';
 import { fromSystem, systemCode } from './runsError.ts';
 import { readJsonChecked } from './safeFile.ts';
@@ -40,7 +39,7 @@ export async function lockHolder(file: string): Promise<ProcessIdentity | null> 
 /** In words with the remedy, when the holder is on another host: nobody here can tell whether it lives. */
 export async function lockedElsewhere(file: string): Promise<string | null> {
   const holder = await lockHolder(file);
-  if (!holder || holder.host === hostname()) return null;
+  if (!holder || (await isAlive(holder)) !== 'unknown') return null;
   return `process ${holder.pid} on ${holder.host} holds ${file}; if there is no such machine, remove that file`;
 }
 
