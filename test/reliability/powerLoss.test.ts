@@ -53,7 +53,7 @@ const store = findStore(recipeFile);
 test('what was acknowledged is there after a power loss at any moment, and the work goes on', async t => {
   const story = await tellStory();
   const { disk } = story;
-  const losses = isLong() ? everyLoss(disk) : someLosses(disk);
+  const losses = isLong() ? everyLoss(disk) : someLosses(story);
   let number = 0;
   for (const loss of losses) {
     const moment = describe(disk, loss, number++);
@@ -245,10 +245,13 @@ function* everyLoss(disk: RecordedDisk): Generator<PowerLoss> {
   }
 }
 
-function* someLosses(disk: RecordedDisk): Generator<PowerLoss> {
+/** Half of them right after something was acknowledged: there a promise has had the least time to come true. */
+function* someLosses({ disk, subjects }: Story): Generator<PowerLoss> {
+  const acknowledged = subjects.flatMap(({ values }) => values.map(({ done }) => done));
   for (let state = 0; state < states; state++) {
     const chance = (i: number) => uniform(seed, state * 10_000 + i);
-    const at = Math.ceil(disk.length * chance(0));
+    const anywhere = Math.ceil(disk.length * chance(0));
+    const at = state % 2 === 0 ? anywhere : acknowledged[Math.floor(acknowledged.length * chance(0))]!;
     const share = [0.1, 0.5, 0.9, 1][Math.floor(4 * chance(1))]!;
     const fates = new Map<number, Fate>();
     for (const number of pendingAt(disk, at)) {
