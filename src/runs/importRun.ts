@@ -116,6 +116,7 @@ class Copy {
         await this.#file(join(from, at), join(to, at), at);
       } else this.#leave(at, 'a kind of file that is never read');
     }
+    await syncFolder(join(to, path));
   }
 
   async #file(from: string, to: string, path: string): Promise<void> {
