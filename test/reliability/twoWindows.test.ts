@@ -35,19 +35,21 @@ test(`of ${updates} changes that two windows make to one store all are kept, and
 
 test(`after each of ${kills} windows killed at random moments the next one takes over, and nothing kept is lost`, async t => {
   let [acknowledged, held, slowest] = [0, 0, 0];
-  const project = await projectOf(8);
+  const project = await projectOf(count(8, 40));
   const runs = (await project.store.runIds()).map(id => project.store.run(id));
   for (let kill = 0; kill < kills; kill++) {
     const after = Math.floor(40 * uniform(seed, kill));
     const moment = `seed ${seed}, kill ${kill}, ${after} ms after the first change`;
-    const window = startWindow(project, `k${kill}x`, 40);
-    await new Promise(resolve => window.child.stdout?.once('data', resolve));
+    const window = startWindow(project, `k${kill}x`, 40, kill);
+    await Promise.race([new Promise(resolve => window.child.stdout?.once('data', resolve)), window.told]);
     const lock = join(project.store.folder, 'user.lock');
     // Each second one while it holds the lock, the others whenever.
     if (kill % 2 === 0)
       while (!existsSync(lock) && window.child.exitCode === null) await new Promise(resolve => setImmediate(resolve));
     setTimeout(() => window.child.kill('SIGKILL'), kill % 2 === 0 ? 0 : after);
     const told = await window.told;
+    const { signalCode, exitCode } = window.child;
+    assert.ok(signalCode === 'SIGKILL' || exitCode === 0, `the window failed by itself; ${moment}`);
     if (existsSync(lock)) held += 1;
     const started = performance.now();
     await changeUser(project.store, [runs[0]!], { star: kill % 2 === 0 });
@@ -78,8 +80,13 @@ interface Told {
   tag: string;
 }
 
-function startWindow(project: TestProject, word: string, many: number): { child: ChildProcess; told: Promise<Told[]> } {
-  const child = spawn(process.execPath, [program, project.folder, word, String(many)], {
+function startWindow(
+  project: TestProject,
+  word: string,
+  many: number,
+  first = 0,
+): { child: ChildProcess; told: Promise<Told[]> } {
+  const child = spawn(process.execPath, [program, project.folder, word, String(many), String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   process.once('exit', () => child.kill('SIGKILL'));
