@@ -2,7 +2,6 @@
  * Stops a run for whoever asks. The runner does it; only one that has fallen silent is ended from here, with everything
  * that carries its marker, and then the record that it can no longer write is written for it.
  */
-import { existsSync } from 'node:fs';
 import { sendControl } from './control.ts';
 import { tryLock } from './lock.ts';
 import { carries, killMarked, runnerMarkerName } from './markedProcesses.ts';
@@ -51,7 +50,7 @@ async function endSilentRunner(run: RunFolder, process: RunProcess, graceMs: num
 async function isOverWithin(graceMs: number, run: RunFolder, runner: ProcessIdentity): Promise<boolean> {
   const until = performance.now() + graceMs;
   while (performance.now() < until) {
-    if ((await isAlive(runner)) !== 'alive' || existsSync(run.exitJson)) return true;
+    if ((await isAlive(runner)) !== 'alive') return true;
     if (!(await statusOf(run)).isRunnerSilent) return true;
     await new Promise(resolve => setTimeout(resolve, 50));
   }

@@ -12,7 +12,7 @@ import { systemClock } from '../../src/runs/clock.ts';
 import { findMarked, runnerMarkerName } from '../../src/runs/markedProcesses.ts';
 import { endOrphan } from '../../src/runs/orphans.ts';
 import { identityOf, isAlive, ownIdentity } from '../../src/runs/processIdentity.ts';
-import type { RunFolder } from '../../src/runs/runFolder.ts';
+import type { RunExit, RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { stopRun } from '../../src/runs/stopRun.ts';
 import { count } from '../counts.ts';
@@ -84,28 +84,32 @@ test('a frozen runner is woken by a stop, and then stops as any other', async ()
   assert.deepEqual([status, /^stopped, and saved/.test(reason)], ['stopped', true], reason);
 });
 
-test('a runner that stays deaf is ended with all it began, and its run is told as stopped from outside', async () => {
-  const project = testProject();
-  const run = await queueRun(project);
-  const marker = randomUUID();
-  const deaf = "trap '' TERM; sleep 1000 & setsid sleep 1000 & echo; wait";
-  const runner = spawn('sh', ['-c', deaf], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    detached: true,
-    env: { PATH: process.env.PATH, [runnerMarkerName]: marker },
+for (const attempt of [1, 2]) {
+  test(`a runner that stays deaf in attempt ${attempt} is ended with all it began, and its run is told as stopped from outside`, async () => {
+    const project = testProject();
+    const run = await queueRun(project);
+    const marker = randomUUID();
+    const deaf = "trap '' TERM; sleep 1000 & setsid sleep 1000 & echo; wait";
+    const runner = spawn('sh', ['-c', deaf], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+      env: { PATH: process.env.PATH, [runnerMarkerName]: marker },
+    });
+    await once(runner.stdout, 'data');
+    const identity = (await identityOf(runner.pid!))!;
+    const record = { v: 1, attempt, startedAt: 0, runner: { identity, marker }, trainer: null };
+    writeFileSync(run.processJson, JSON.stringify(record));
+    writeOldHeartbeat(run, attempt);
+    // How the attempt before ended says nothing of this one.
+    if (attempt > 1) writeFileSync(run.exitJson, JSON.stringify(exitOf(attempt - 1)));
+    assert.equal((await findMarked(marker, runnerMarkerName)).length, 3);
+    await stopRun({ store: project.store, run, graceMs: 100 });
+    const { status, reason, step } = await statusOf(run);
+    assert.deepEqual([status, step], ['stopped', 1]);
+    assert.match(reason, /^stopped from outside: its runner has given no sign of life/);
+    assert.deepEqual(await findMarked(marker, runnerMarkerName), []);
   });
-  await once(runner.stdout, 'data');
-  const identity = (await identityOf(runner.pid!))!;
-  const record = { v: 1, attempt: 1, startedAt: 0, runner: { identity, marker }, trainer: null };
-  writeFileSync(run.processJson, JSON.stringify(record));
-  writeOldHeartbeat(run);
-  assert.equal((await findMarked(marker, runnerMarkerName)).length, 3);
-  await stopRun({ store: project.store, run, graceMs: 100 });
-  const { status, reason, step } = await statusOf(run);
-  assert.deepEqual([status, step], ['stopped', 1]);
-  assert.match(reason, /^stopped from outside: its runner has given no sign of life/);
-  assert.deepEqual(await findMarked(marker, runnerMarkerName), []);
-});
+}
 
 const inNamespace = ['-rpf', '--mount-proc'];
 const canReuse =
@@ -146,8 +150,20 @@ function stranger(): ChildProcess {
 }
 
 /** As of somebody who froze a minute ago. */
-function writeOldHeartbeat(run: RunFolder): void {
+function writeOldHeartbeat(run: RunFolder, attempt = 1): void {
   const up = systemClock.awake() - 60_000;
-  const beat = { attempt: 1, step: 1, t: Date.now(), up, paused: false, silentMs: 0, idle: false };
+  const beat = { attempt, step: 1, t: Date.now(), up, paused: false, silentMs: 0, idle: false };
   writeFileSync(run.heartbeatFile, JSON.stringify(beat));
 }
+
+const exitOf = (attempt: number): RunExit => ({
+  v: 1,
+  attempt,
+  outcome: 'failed',
+  code: 1,
+  signal: null,
+  reason: 'it died',
+  lastStep: 1,
+  stderr: [],
+  t: 0,
+});
