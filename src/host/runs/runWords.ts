@@ -21,7 +21,8 @@ export function statusWords({ status, step, steps, reason }: Row): string {
     case 'running':
       return steps ? t('step {0} of {1}', step, steps) : t('step {0}', step);
     case 'paused':
-      return t('paused at step {0}', step);
+      // Nobody paused it, when there is a reason: a full disk.
+      return reason ? t('paused: {0}', reason) : t('paused at step {0}', step);
     case 'finished':
       return t('finished');
     case 'stopped':
@@ -29,9 +30,9 @@ export function statusWords({ status, step, steps, reason }: Row): string {
     case 'failed':
       return reason ? t('failed: {0}', reason) : t('failed');
     case 'lost':
-      return t('lost');
+      return reason ? t('lost: {0}', reason) : t('lost');
     case 'stale':
-      return t('silent');
+      return reason ? t('silent: {0}', reason) : t('silent');
     default:
       return status satisfies never;
   }
