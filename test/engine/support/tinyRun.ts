@@ -2,6 +2,7 @@
  * A real tiny model with data to train it on, for tests of the loop: folders in the system's temporary folder, made from
  * seeds. Nothing in it is faked.
  */
+import { rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +56,7 @@ export type TinyRecipe = Omit<Partial<RecipeInput>, 'model'>;
 /** Data of every kind beside a model: task rows, held-out rows, replay rows and three probe sets. */
 export async function makeTinyFiles(): Promise<TinyFiles> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-run-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const model = join(folder, 'model');
   await makeTinyModel(model);
   const jsonl = (rows: object[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('');
