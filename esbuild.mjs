@@ -1,4 +1,4 @@
-// Builds everything that ships: four Node programs, one page a panel, and the schema for completion.
+// Builds everything that ships: four Node programs and what the extension loads when it starts one, one page a panel, and the schema for completion.
 // usage: node esbuild.mjs [--watch] [--minify] [--tests] [--outdir=dist] [--list=FILE]
 //        --tests adds what runs inside VS Code's extension host, --list writes which packages the bundles contain
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
@@ -21,12 +21,21 @@ const program = (entry, name, more = {}) => ({
   platform: 'node',
   format: 'cjs',
   target: 'node20',
+  // Extensions are loaded by require.
+  supported: { 'dynamic-import': false },
   external: ['vscode', 'onnxruntime-node', '@tensorflow/tfjs-node-gpu'],
   ...more,
 });
 
+/** Only who starts a program loads it: the extension's own file stays small. */
+const startsPrograms = {
+  name: 'execa-in-its-own-file',
+  setup: build => build.onResolve({ filter: /^execa$/ }, () => ({ path: './execa.cjs', external: true })),
+};
+
 const builds = [
-  program('src/extension.ts', 'extension'),
+  program('src/extension.ts', 'extension', { plugins: [startsPrograms] }),
+  program('execa', 'execa'),
   program('src/runner/main.ts', 'runner'),
   program('src/engine/main.ts', 'trainer'),
   program('src/cli/main.ts', 'cli', { banner: { js: '#!/usr/bin/env node' } }),

@@ -2,11 +2,11 @@
  * The one gate through which programs are started: it refuses in a workspace that is not trusted, takes argument
  * arrays and no shell, and hands on no tokens of the environment. Whoever starts a runner only watches it from then on.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { closeSync, constants, existsSync, openSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Options } from 'execa';
 import { childEnvironment } from './childEnvironment.ts';
 import { checkEngine } from './engineFolder.ts';
 import { runnerMarkerName } from './markedProcesses.ts';
@@ -33,11 +33,11 @@ export interface LaunchRunner {
 export async function launchRunner(options: LaunchRunner): Promise<{ pid: number }> {
   checkEngine(options.engineFolder);
   await options.store.prepare();
-  const log = openLog(options.store.runnerLog);
+  const log = openLog(options.store.runnerLog) as AnyDescriptor;
   try {
     const program = join(options.engineFolder, 'runner.cjs');
     const args = [program, '--store', options.store.folder, ...(options.runnerArguments ?? [])];
-    const child = await startProgram(options.node, args, options.trusted, {
+    const { child } = await startProgram(options.node, args, options.trusted, {
       detached: true,
       cwd: options.store.folder,
       env: { ...options.env, [runnerMarkerName]: randomUUID() },
@@ -50,26 +50,30 @@ export async function launchRunner(options: LaunchRunner): Promise<{ pid: number
   }
 }
 
-/** Every program of ours is started here. Resolves once it runs; throws when it may not or cannot. */
+/**
+ * Every program of ours is started here. Resolves once it has a pid; throws when it may not or cannot be started. The
+ * child comes in an object, because execa's is a promise of its end as well.
+ */
 export async function startProgram(
   node: NodeChoice,
   args: string[],
   trusted: boolean,
-  options: Pick<SpawnOptions, 'cwd' | 'env' | 'stdio' | 'detached'>,
-): Promise<ChildProcess> {
+  options: Pick<Options, 'cwd' | 'env' | 'stdio' | 'detached'>,
+): Promise<{ child: ChildProcess }> {
   if (!trusted) {
     const remedy = 'Trust the workspace first (command "Workspaces: Manage Workspace Trust").';
     throw new RunsError('not-trusted', 'Nothing is started in a workspace that is not trusted', { remedy });
   }
+  const { execa } = await import('execa');
   const env = { ...childEnvironment(), ...options.env, ...node.env };
-  const child = spawn(node.path, args, { ...options, env, shell: false, windowsHide: true });
-  await once(child, 'spawn').catch((error: Error) => {
-    throw spawnFailed(node.path, error.message);
-  });
-  // Its end is told by `exit`; a signal that comes too late is no error of ours.
-  child.on('error', () => {});
-  return child;
+  const ours = { ...options, env, extendEnv: false, shell: false, windowsHide: true } as const;
+  const child = execa(node.path, args, { ...ours, buffer: false, reject: false, cleanup: !options.detached });
+  if (child.pid === undefined) throw spawnFailed(node.path, (await child).message ?? 'unknown');
+  return { child };
 }
+
+/** The types of execa name the descriptors 3 to 9; it takes any. */
+type AnyDescriptor = 3;
 
 function spawnFailed(program: string, detail: string): RunsError {
   const remedy = existsSync(program) ? undefined : 'Set holdfast.nodePath to a Node 20 or newer.';

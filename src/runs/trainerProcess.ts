@@ -94,7 +94,7 @@ export class TrainerProcess {
 
   static async start(options: StartTrainer): Promise<TrainerProcess> {
     const marker = randomUUID();
-    const child = await startProgram(options.node, options.program, options.trusted, {
+    const { child } = await startProgram(options.node, options.program, options.trusted, {
       cwd: options.cwd,
       env: { ...options.env, [markerName]: marker },
       stdio: 'pipe',

@@ -77,7 +77,9 @@ test('zod is taken as a namespace: by name it brings its forty translations into
 
 test('neither the editor part nor the engine starts a process: the launching modules do', () => {
   const allowed = /^src\/(runs|runner|cli)\//;
-  const spawning = imports.filter(({ target, file }) => /^(node:)?child_process$/.test(target) && !allowed.test(file));
+  const spawning = imports.filter(
+    ({ target, file }) => /^((node:)?child_process|execa)$/.test(target) && !allowed.test(file),
+  );
   assert.deepEqual(spawning.map(place), []);
 });
 
