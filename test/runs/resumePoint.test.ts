@@ -77,6 +77,13 @@ test('what the journal tells of comes first: a trainer whose runner was killed s
   assert.equal((await findResumePoint(run)).checkpoint?.name, 'a1-step-46', 'better than the start');
 });
 
+test('before the first save that was heard of a run goes on from the start: its curve has no gap', async () => {
+  const run = runWith([]);
+  writeCheckpoint(run.run, 'a1-step-46');
+  assert.equal((await findResumePoint(run)).checkpoint, null);
+  assert.equal((await findResumePoint(run, '46')).checkpoint?.name, 'a1-step-46', 'asked for, it is given');
+});
+
 test('what an older attempt did beyond the step of a resume is not on the curve, and not offered', async () => {
   const run = runWith(['a1-step-10', 'a1-step-40']);
   run.journal.attempt = 2;
