@@ -26,13 +26,22 @@ const tailBytes = [24 * 1024, 512 * 1024];
 export async function readOutcome(run: RunFolder): Promise<Outcome> {
   for (const length of tailBytes) {
     const { lines, isAll } = await linesAtEnd(run, length);
-    const outcome = fold(lines.map(decodeJournalLine).flatMap(line => (line.kind === 'record' ? [line.record] : [])));
+    const outcome = fold(told(lines));
     if (isAll || (outcome.evaluated && outcome.loss !== null)) return outcome;
   }
   const outcome = emptyOutcome();
   for await (const { records } of readJournal(run)) for (const record of records) take(outcome, record);
   return outcome;
 }
+
+/** Of the steps only the last counts; most lines are steps. */
+function told(lines: readonly string[]): JournalRecord[] {
+  const last = lines.findLastIndex(isStep);
+  const decoded = lines.filter((line, index) => index === last || !isStep(line)).map(decodeJournalLine);
+  return decoded.flatMap(line => (line.kind === 'record' ? [line.record] : []));
+}
+
+const isStep = (line: string): boolean => line.includes('"type":"step"');
 
 export const emptyOutcome = (): Outcome => ({ evaluated: null, steps: null, loss: null, step: 0 });
 

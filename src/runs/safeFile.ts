@@ -3,7 +3,7 @@
  * is on the disk. Reading takes no links and no more than a limit: a store may have come with a hostile repository.
  */
 import { randomBytes } from 'node:crypto';
-import { constants, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { constants, fstatSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type * as z from 'zod';
@@ -120,7 +120,8 @@ function isMissing(file: string): boolean {
 }
 
 async function checkPlain(handle: FileHandle, file: string): Promise<{ size: number }> {
-  const stat = await handle.stat();
+  // At once: of an open file it asks no disk, and a list of runs asks it thousands of times.
+  const stat = fstatSync(handle.fd);
   if (!stat.isFile()) throw new RunsError('damaged', `${file} is no plain file`, { file });
   return stat;
 }
