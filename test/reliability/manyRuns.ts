@@ -8,8 +8,13 @@ import { encodeJournalLine } from '../../src/runs/journalLine.ts';
 import { newRunId } from '../../src/runs/runId.ts';
 import type { Store } from '../../src/runs/store.ts';
 import { evaluated, finished, setScore } from '../domain/runs.ts';
-import { recipeText } from '../runs/testStore.ts';
 
+const recipeText = `model: holdfast-tiny
+data: { train: data/train.jsonl, eval: data/eval.jsonl }
+retain: { probes: { general: { file: data/general.txt, budget: { nats: 0.05 } } } }
+method: { replay: { data: data/replay.txt } }
+train: { max_steps: 20 }
+`;
 const steps = 20;
 const started = Date.UTC(2026, 0, 1);
 
