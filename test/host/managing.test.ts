@@ -51,7 +51,7 @@ suite('Housekeeping', () => {
   suiteTeardown(async () => {
     app.tree.query = '';
     app.tree.showsHidden = false;
-    await rm(folder(), { recursive: true, force: true });
+    await rm(folder(), { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
     await app.model.refresh();
   });
   teardown(closeAll);

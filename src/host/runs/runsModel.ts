@@ -214,6 +214,11 @@ export class RunsModel implements vscode.Disposable {
     entries.sort((a, b) => b.createdAt - a.createdAt);
     this.#runs = new Map(entries.map(run => [run.id, run]));
     this.#list = entries;
+    this.#byRecipe = undefined;
+    for (const [id, { run }] of this.#followed) {
+      const entry = this.#runs.get(id);
+      if (entry) run.describe(entry);
+    }
     const change = changeBetween(before, this.#runs);
     if (!change) return;
     for (const id of change.ids) {
