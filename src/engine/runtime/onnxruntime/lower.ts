@@ -2,11 +2,12 @@
  * How each graph operator becomes ONNX nodes. Uses onnxruntime's fused operators where they save a pass over memory.
  */
 import { EngineError } from '../../engineError.ts';
-import type { Attributes, Node, Tensor } from '../../graph/graph.ts';
+import type { Attributes, Node, Shape, Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
 import { lowerAdamw } from './lowerAdamw.ts';
 import { lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
+import { type MatmulOptions, matmul, steadyMatmul } from './steadyMatmul.ts';
 
 /** What a rule is given: ONNX names of the node's inputs, and of its outputs, empty where nobody reads one. */
 export interface LoweringArguments {
@@ -67,11 +68,15 @@ const rules: Record<string, Rule> = {
   concat: ({ onnx, inputs, outputs, attributes }) => {
     onnx.node('Concat', inputs, { attributes: { axis: attributes.axis as number }, outputs });
   },
-  matmul: ({ onnx, inputs, outputs, attributes }) => {
-    const { transposeA, transposeB, scale } = attributes;
-    const options = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0, alpha: { float: scale as number } };
-    if (!transposeA && !transposeB && scale === 1) onnx.node('MatMul', inputs, { outputs });
-    else onnx.node('FusedMatMul', inputs, { domain: microsoft, attributes: options, outputs });
+  matmul: ({ onnx, node, inputs: [a, b], outputs: [output], attributes }) => {
+    const { transposeA, transposeB, scale } = attributes as Required<Omit<MatmulOptions, 'output'>>;
+    const options = { transposeA, transposeB, scale, output };
+    const [left, right] = node.inputs.map(({ shape }) => shape) as [Shape, Shape];
+    const isBatch = left.length > 2 || right.length > 2;
+    const [rows, columns] = node.outputs[0]!.shape.slice(-2) as [number, number];
+    const inner = left.at(transposeA ? -2 : -1)!;
+    if (isBatch) matmul(onnx, a!, b!, options);
+    else steadyMatmul(onnx, [a!, b!], { rows, inner, columns }, options);
   },
   gatherRows: named('Gather', { axis: 0 }),
   // ScatterElements adds serially, so that the sum does not depend on the number of threads; ScatterND would not.

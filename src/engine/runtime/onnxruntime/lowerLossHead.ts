@@ -7,6 +7,7 @@
  */
 import type { Direction } from '../../graph/operators/lossHead.ts';
 import { OnnxGraph } from './onnxModel.ts';
+import { steadyMatmul } from './steadyMatmul.ts';
 
 export interface LossHeadSizes {
   tokens: number;
@@ -38,8 +39,6 @@ export interface LossHeadResults {
   headGradient?: string;
 }
 
-const microsoft = 'com.microsoft';
-
 /** Logits of a chunk: small enough for a cache, large enough for a fast matrix product. */
 const chunkElements = 2 ** 20;
 const fewestTokens = 32;
@@ -58,7 +57,9 @@ export function lowerLossHead(
   options: LossHeadOptions,
 ): LossHeadResults {
   const chunk = chunkTokens(sizes);
-  return chunk === sizes.tokens ? lowerChunk(onnx, names, options) : lowerScan(onnx, names, sizes, chunk, options);
+  return chunk === sizes.tokens
+    ? lowerChunk(onnx, names, sizes, options)
+    : lowerScan(onnx, names, sizes, chunk, options);
 }
 
 /** Runs the chunks in turn; the head's gradient is carried from one to the next. */
@@ -92,6 +93,7 @@ function lowerScan(
         head: teacher.head,
       },
     },
+    { tokens: chunk, width, vocabulary },
     options,
   );
 
@@ -126,10 +128,15 @@ function lowerScan(
   return results;
 }
 
-function lowerChunk(onnx: OnnxGraph, inputs: LossHeadNames, options: LossHeadOptions): LossHeadResults {
+function lowerChunk(
+  onnx: OnnxGraph,
+  inputs: LossHeadNames,
+  { tokens, width, vocabulary }: LossHeadSizes,
+  options: LossHeadOptions,
+): LossHeadResults {
   const column = (x: string) => onnx.node('Unsqueeze', [x, onnx.integers([1])]);
   const logitsOf = (hidden: string, head: string) =>
-    onnx.node('FusedMatMul', [hidden, head], { domain: microsoft, attributes: { transB: 1 } });
+    steadyMatmul(onnx, [hidden, head], { rows: tokens, inner: width, columns: vocabulary }, { transposeB: true });
 
   const logits = logitsOf(inputs.hidden, inputs.head);
   const logProbabilities = onnx.node('LogSoftmax', [logits]);
@@ -164,12 +171,13 @@ function lowerChunk(onnx: OnnxGraph, inputs: LossHeadNames, options: LossHeadOpt
   if (logitsGradient) {
     const weights = column(inputs.weights);
     if (options.wantsHidden) {
-      outputs.hiddenGradient = onnx.node('Mul', [onnx.node('MatMul', [logitsGradient, inputs.head]), weights]);
+      const shape = { rows: tokens, inner: vocabulary, columns: width };
+      outputs.hiddenGradient = onnx.node('Mul', [steadyMatmul(onnx, [logitsGradient, inputs.head], shape), weights]);
     }
     if (options.wantsHead) {
       const weighted = onnx.node('Mul', [inputs.hidden, weights]);
-      const transposed = { domain: microsoft, attributes: { transA: 1 } } as const;
-      outputs.headGradient = onnx.node('FusedMatMul', [logitsGradient, weighted], transposed);
+      const shape = { rows: vocabulary, inner: tokens, columns: width };
+      outputs.headGradient = steadyMatmul(onnx, [logitsGradient, weighted], shape, { transposeA: true });
     }
   }
   return outputs;
