@@ -131,5 +131,7 @@ test('a stop says what was saved: that step, an earlier one, or nothing', async 
   await sendControl(killed, 'stop');
   const hard = await ended(killed);
   const last = 10 * Math.floor(hard.step / 10);
-  assert.equal(hard.reason, `stopped at step ${hard.step} without saving; the last checkpoint is of step ${last}`);
+  const unsaved = `stopped at step ${hard.step} without saving; the last checkpoint is of step ${last}`;
+  // It may be killed right behind its own checkpoint.
+  assert.equal(hard.reason, hard.step === last ? `stopped at step ${last}, which is saved` : unsaved);
 });
