@@ -1,11 +1,10 @@
 /**
  * Gathers the figures that the last test run printed into docs/reliability.md, between its markers.
- * usage: node --import tsx scripts/reliabilityTable.ts [everyday | long]
+ * usage: npm run docs:reliability
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-const kind = process.argv[2] === 'long' ? 'long' : 'everyday';
 const page = 'docs/reliability.md';
 const logs = 'out/test';
 const figure = /^(?:ℹ|#) ([ABCD]\d+) (.+)$/;
@@ -17,14 +16,14 @@ const found = readdirSync(logs)
     const [, id, text] = figure.exec(line.trim()) ?? [];
     return id && text ? [{ id, text }] : [];
   });
-if (found.length === 0) throw new Error(`No figures in ${logs}: run npm ${kind === 'long' ? 'run test:long' : 'test'}`);
+if (found.length === 0) throw new Error(`No figures in ${logs}: run npm test`);
 
 const number = (id: string): number => Number(id.slice(1));
 found.sort((a, b) => (a.id[0] ?? '').localeCompare(b.id[0] ?? '') || number(a.id) - number(b.id));
 const rows = found.map(({ id, text }) => `| ${id} | ${text.replaceAll('|', '\\|')} |`);
 const table = ['| figure | what was printed |', '|---|---|', ...rows].join('\n');
 
-const [start, end] = [`<!-- table:${kind} -->`, `<!-- /table:${kind} -->`];
+const [start, end] = ['<!-- table:everyday -->', '<!-- /table:everyday -->'];
 const before = readFileSync(page, 'utf8');
 const [from, to] = [before.indexOf(start), before.indexOf(end)];
 if (from < 0 || to < from) throw new Error(`${page} lacks ${start} … ${end}`);
