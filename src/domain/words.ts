@@ -188,6 +188,8 @@ export function statusText(
     case 'stopped':
     case 'failed':
     case 'lost': {
+      // "stopped, and saved at step 12" says it all.
+      if (reason?.startsWith(statusWord(status))) return reason;
       const place = step > 0 ? t('{0} at step {1}', word, step) : word;
       return reason ? `${place}: ${reason}` : place;
     }

@@ -91,6 +91,8 @@ test('a status is told in words', () => {
   assert.equal(statusText({ ...run, status: 'running' }), 'running, step 40 of 200');
   assert.equal(statusText({ ...run, steps: null, status: 'paused' }), 'paused, step 40');
   assert.equal(statusText({ ...run, status: 'failed', reason: 'out of memory' }), 'failed at step 40: out of memory');
+  const saved = 'stopped, and saved at step 40';
+  assert.equal(statusText({ ...run, status: 'stopped', reason: saved }), saved);
   assert.equal(statusText({ ...run, step: 0, status: 'lost' }), 'lost');
   assert.equal(statusText({ ...run, status: 'finished', verdict: 'kept' }), 'finished, kept');
   assert.equal(
