@@ -21,7 +21,7 @@ export interface MatmulOptions {
 const blockOfSum = 128;
 const narrowest = 64;
 /** Beyond this many threads, wide products may differ. */
-const mostThreads = 15;
+const mostThreads = 8;
 
 export function steadyMatmul(
   onnx: OnnxGraph,
