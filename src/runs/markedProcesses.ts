@@ -3,7 +3,7 @@
  * ranks, data loaders). Each is checked again by its start time just before a signal.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { identityOf, isAlive, type ProcessIdentity, signalProcess } from './processIdentity.ts';
 
@@ -11,6 +11,8 @@ const run = promisify(execFile);
 
 const betweenLooksMs = 20;
 const mostRounds = 100;
+/** At a process that shows no environment: it may be starting a program, or have none for good. */
+const mostLooks = 20;
 
 export const markerName = 'HOLDFAST_RUN_MARKER';
 /** Of a runner, and so of everything below it. */
@@ -19,7 +21,7 @@ export const runnerMarkerName = 'HOLDFAST_RUNNER_MARKER';
 /** Kills whatever carries the marker, and `known` too where environments cannot be read. Resolves once none is left. */
 export async function killMarked(marker: string, known: ProcessIdentity | null, name = markerName): Promise<void> {
   if (known) await kill(known);
-  // A process may fork between the look and the kill, or be starting a program, when its environment cannot be seen.
+  // A process may fork between the look and the kill.
   let quietLooks = 0;
   for (let round = 0; quietLooks < 2 && round < mostRounds; round++) {
     if (round > 0) await new Promise(resolve => setTimeout(resolve, betweenLooksMs));
@@ -32,7 +34,7 @@ export async function killMarked(marker: string, known: ProcessIdentity | null, 
 export async function findMarked(marker: string, name = markerName): Promise<ProcessIdentity[]> {
   const needle = `${name}=${marker}`;
   const pids =
-    process.platform === 'linux' ? linuxPids(needle) : process.platform === 'win32' ? [] : await psPids(needle);
+    process.platform === 'linux' ? await linuxPids(needle) : process.platform === 'win32' ? [] : await psPids(needle);
   const identities = await Promise.all(pids.map(identityOf));
   return identities.filter(identity => identity !== null);
 }
@@ -45,17 +47,37 @@ export async function carries(identity: ProcessIdentity, marker: string, name = 
   return (await findMarked(marker, name)).some(({ pid }) => pid === identity.pid);
 }
 
-function linuxPids(needle: string): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .filter(name => {
-      try {
-        return readFileSync(`/proc/${name}/environ`, 'utf8').split('\0').includes(needle);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
+/** A process that starts a program shows no environment for a moment, so whoever shows none is looked at again. */
+async function linuxPids(needle: string): Promise<number[]> {
+  const found: number[] = [];
+  let silent = readdirSync('/proc').filter(name => /^\d+$/.test(name));
+  for (let look = 0; silent.length > 0 && look < mostLooks; look++) {
+    if (look > 0) await new Promise(resolve => setTimeout(resolve, betweenLooksMs));
+    silent = silent.filter(pid => {
+      const environment = environmentOf(pid);
+      if (environment?.split('\0').includes(needle)) found.push(Number(pid));
+      return environment === '' && hasProgram(pid);
+    });
+  }
+  return found;
+}
+
+/** `null` where there is no such process, or none that we may look at. */
+function environmentOf(pid: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** Zombies and the kernel's own threads have none, and so no environment to wait for. */
+function hasProgram(pid: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== '';
+  } catch {
+    return false;
+  }
 }
 
 async function psPids(needle: string): Promise<number[]> {

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/runs/clock.ts';
-import { findMarked, runnerMarkerName } from '../../src/runs/markedProcesses.ts';
+import { findMarked, killMarked, runnerMarkerName } from '../../src/runs/markedProcesses.ts';
 import { endOrphan } from '../../src/runs/orphans.ts';
 import { identityOf, isAlive, ownIdentity } from '../../src/runs/processIdentity.ts';
 import type { RunExit, RunFolder } from '../../src/runs/runFolder.ts';
@@ -85,7 +85,7 @@ test('a frozen runner is woken by a stop, and then stops as any other', async ()
 });
 
 for (const attempt of [1, 2]) {
-  test(`a runner that stays deaf in attempt ${attempt} is ended with all it began, and its run is told as stopped from outside`, async () => {
+  test(`a runner that stays deaf in attempt ${attempt} is ended with all it began, and its run is told as stopped from outside`, async t => {
     const project = testProject();
     const run = await queueRun(project);
     const marker = randomUUID();
@@ -96,13 +96,14 @@ for (const attempt of [1, 2]) {
       env: { PATH: process.env.PATH, [runnerMarkerName]: marker },
     });
     await once(runner.stdout, 'data');
+    t.after(() => killMarked(marker, null, runnerMarkerName));
+    await until('all three', async () => (await findMarked(marker, runnerMarkerName)).length === 3);
     const identity = (await identityOf(runner.pid!))!;
     const record = { v: 1, attempt, startedAt: 0, runner: { identity, marker }, trainer: null };
     writeFileSync(run.processJson, JSON.stringify(record));
     writeOldHeartbeat(run, attempt);
     // How the attempt before ended says nothing of this one.
     if (attempt > 1) writeFileSync(run.exitJson, JSON.stringify(exitOf(attempt - 1)));
-    assert.equal((await findMarked(marker, runnerMarkerName)).length, 3);
     await stopRun({ store: project.store, run, graceMs: 100 });
     const { status, reason, step } = await statusOf(run);
     assert.deepEqual([status, step], ['stopped', 1]);

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import * as z from 'zod';
 import { sendControl } from '../../src/runs/control.ts';
 import { lockHolder, tryLock } from '../../src/runs/lock.ts';
-import { findMarked, killMarked, markerName } from '../../src/runs/markedProcesses.ts';
+import { carries, findMarked, killMarked, markerName } from '../../src/runs/markedProcesses.ts';
 import {
   bootId,
   identityOf,
@@ -19,7 +19,7 @@ import {
 import { RunFolder } from '../../src/runs/runFolder.ts';
 import { readFileChecked, readJsonChecked } from '../../src/runs/safeFile.ts';
 import { statusOf } from '../../src/runs/status.ts';
-import { ownHome, queueRun, temporaryFolder, testProject } from './testStore.ts';
+import { ownHome, queueRun, temporaryFolder, testProject, until } from './testStore.ts';
 
 ownHome();
 
@@ -159,16 +159,30 @@ test('whatever carries the marker is found and killed, in any session, and nothi
   const script = `const { spawn } = require('node:child_process');
     spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: 'ignore' }).unref();
     setInterval(() => {}, 1000);`;
-  const parent = spawn(process.execPath, ['-e', script], {
-    env: { ...process.env, [markerName]: marker },
-    stdio: 'ignore',
-  });
-  process.once('exit', () => parent.kill('SIGKILL'));
-  parent.unref();
-  while ((await findMarked(marker)).length < 2) await new Promise(resolve => setTimeout(resolve, 20));
+  spawn(process.execPath, ['-e', script], { env: { ...process.env, [markerName]: marker }, stdio: 'ignore' });
+  t.after(() => killMarked(marker, null));
+  await until('both', async () => (await findMarked(marker)).length === 2);
   await killMarked(marker, null);
   assert.deepEqual(await findMarked(marker), []);
   assert.equal(await isAlive((await identityOf(other.pid!))!), 'alive');
+});
+
+test('a process carries its marker at every look, also while it starts one program after another', {
+  skip: process.platform === 'linux' ? false : 'environments are read from /proc',
+}, async t => {
+  const marker = `restless-${Date.now()}`;
+  const program = join(temporaryFolder('restless'), 'again.sh');
+  writeFileSync(program, 'i=0; while [ $i -lt 100 ]; do i=$((i+1)); done; exec sh "$0"\n');
+  const restless = spawn('sh', [program], { env: { PATH: process.env.PATH, [markerName]: marker }, stdio: 'ignore' });
+  t.after(() => restless.kill('SIGKILL'));
+  const identity = (await identityOf(restless.pid!))!;
+  const looks = await Promise.all(
+    Array.from({ length: 300 }, async (_, look) => {
+      await new Promise(resolve => setTimeout(resolve, 2 * look));
+      return carries(identity, marker);
+    }),
+  );
+  assert.equal(looks.filter(found => !found).length, 0);
 });
 
 test('a control command stands on a line of its own even after a torn one', async () => {
