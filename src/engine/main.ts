@@ -18,6 +18,7 @@ import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { evaluate, generate } from './evaluateJob.ts';
 import { engineName, numericsVersion } from './numerics.ts';
+import { prepare } from './prepareJob.ts';
 import { RunControl } from './runControl.ts';
 import { checkResume } from './runIdentity.ts';
 import { type Observer, train } from './trainer.ts';
@@ -55,6 +56,8 @@ function runJob(start: StartCommand, observer: Observer, control: RunControl): P
   switch (start.job) {
     case 'train':
       return train(start, observer, control);
+    case 'prepare':
+      return orStopped(prepare(start, observer, control), control);
     case 'check':
       return orStopped(start.resume ? checkResumeJob(start) : check(start, observer), control);
     case 'evaluate':

@@ -158,8 +158,7 @@ function preparedEvent(
   model: TuningModel,
   fingerprints: Fingerprints,
 ): PreparedEvent {
-  const isProbe = ({ kind }: EvaluatedSet): boolean => kind !== 'learning';
-  const { sets, trainRows, replayRows, droppedRows, warnings, steps } = prepared;
+  const { warnings, steps } = prepared;
   const { teacher } = model;
   return {
     type: 'prepared',
@@ -172,19 +171,33 @@ function preparedEvent(
     steps,
     memoryEstimateBytes: model.estimate({ rows: recipe.train.micro_batch_size, length: recipe.train.max_length })
       .memoryBytes,
+    ...countsOf(prepared),
+    environment: { ...environment(threads), ...(teacher && { teacher: `${teacher.teacher}: ${teacher.reason}` }) },
+    warnings,
+  };
+}
+
+/** How much there is of everything. */
+export function countsOf({
+  sets,
+  trainRows,
+  replayRows,
+  droppedRows,
+}: PreparedRun): Pick<PreparedEvent, 'data' | 'probes'> {
+  const isProbe = ({ kind }: EvaluatedSet): boolean => kind !== 'learning';
+  const evals = sets.filter(set => !isProbe(set));
+  return {
     data: {
       trainRows,
       replayRows,
       droppedRows,
-      evalRows: Object.fromEntries(sets.filter(set => !isProbe(set)).map(({ name, items }) => [name, items.length])),
+      evalRows: Object.fromEntries(evals.map(({ name, items }) => [name, items.length])),
     },
     probes: Object.fromEntries(
       sets.filter(isProbe).map(({ name, kind, items, replayed }) => {
         return [name, { kind: kind as Exclude<typeof kind, 'learning'>, items: items.length, replayed }];
       }),
     ),
-    environment: { ...environment(threads), ...(teacher && { teacher: `${teacher.teacher}: ${teacher.reason}` }) },
-    warnings,
   };
 }
 

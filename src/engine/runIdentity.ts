@@ -24,10 +24,17 @@ export function runIdentity(
   { recipe }: Pick<StartCommand, 'recipe'>,
   { data, model, tokenizer }: Pick<Fingerprints, 'data' | 'model' | 'tokenizer'>,
 ): RunIdentity {
+  return { [numerics]: numericsVersion, ...contentIdentity({ recipe }, { data, model, tokenizer }) };
+}
+
+/** The part that does not depend on who trains. */
+export function contentIdentity(
+  { recipe }: Pick<StartCommand, 'recipe'>,
+  { data, model, tokenizer }: Pick<Fingerprints, 'data' | 'model' | 'tokenizer'>,
+): RunIdentity {
   const { adapter, method, train, output } = recipe;
   const files = Object.entries({ ...data, tokenizer, model });
   return {
-    [numerics]: numericsVersion,
     ...flattenSettings({ adapter, method, train, output }),
     ...Object.fromEntries(files.map(([name, hash]) => [`${contentOf}${name}`, hash])),
   };

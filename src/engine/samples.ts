@@ -8,9 +8,9 @@ import type { TuningModel } from './model/tuningModel.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Tokens of an answer at most: enough to see it drift. */
-const answerTokens = 48;
+export const answerTokens = 48;
 /** Longer prompts lose their beginning. */
-const promptTokens = 464;
+export const promptTokens = 464;
 
 /** Answers at a step. The base answers once. */
 export type Sampler = (step: number) => Promise<SampleEvent[]>;

@@ -260,12 +260,14 @@ export interface Outputs {
 
 export interface StartCommand {
   type: 'start';
-  job: 'train' | 'evaluate' | 'check' | 'generate' | 'merge';
+  job: 'prepare' | 'train' | 'evaluate' | 'check' | 'generate' | 'merge';
   attempt: number;
   recipe: ResolvedRecipe;
   /** Every path of the recipe as written → absolute path, checked against the allowed roots. */
   paths: Record<string, string>;
   outputs: Outputs;
+  /** Folder of the prepared data: `prepare` writes it, trainers that do not read data themselves take it from there. */
+  prepared?: string;
   /** Threads of the runtime; default: the machine's cores. */
   threads?: number;
   /** A fork may differ from the run that wrote the checkpoint; with the job `check`: may it go on from there? */

@@ -18,7 +18,7 @@ const recordOf = (value: unknown) => typeof value === 'object' && value !== null
 
 export const startCommandSchema = z.object({
   type: z.literal('start'),
-  job: z.enum(['train', 'evaluate', 'check', 'generate', 'merge']),
+  job: z.enum(['prepare', 'train', 'evaluate', 'check', 'generate', 'merge']),
   attempt: z.number().int().min(1),
   recipe: z.custom<ResolvedRecipe>(recordOf, 'no recipe'),
   paths: z.record(z.string(), z.string()),
@@ -29,6 +29,7 @@ export const startCommandSchema = z.object({
     model: z.string(),
     cache: z.string(),
   }),
+  prepared: z.string().optional(),
   threads: z.number().int().min(1).optional(),
   resume: z.object({ checkpoint: z.string(), fork: z.boolean().optional() }).optional(),
 });

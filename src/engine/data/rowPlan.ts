@@ -17,9 +17,13 @@ export interface RowPlanOptions {
   seed: number;
 }
 
-export interface StepRows {
+/** What a step takes, before it is laid out in batches. */
+export interface DrawnRows {
   task: Row[];
   replay: Row[];
+}
+
+export interface StepRows extends DrawnRows {
   /** Task rows first. A micro-batch is of one kind, so the task's are equal in all variants. */
   microBatches: Batch[];
   tokens: number;
@@ -48,19 +52,38 @@ export class RowPlan {
     return Math.max(1, Math.ceil((epochs * this.#options.task.length) / this.#options.batchSize - 1e-9));
   }
 
+  /** All rows that are drawn from. */
+  get rows(): DrawnRows {
+    return { task: this.#options.task, replay: this.#options.replay?.rows ?? [] };
+  }
+
+  /** Rows of a micro-batch of each kind. */
+  get microRows(): { task: number; replay: number } {
+    const { batchSize, microBatchSize } = this.#options;
+    const mostReplayed = Math.ceil(this.replayQuota - 1e-9);
+    return { task: evenBlocks(batchSize, microBatchSize), replay: evenBlocks(mostReplayed, microBatchSize) };
+  }
+
   /** Rows of step 1, 2, … */
-  at(step: number): StepRows {
-    const { batchSize, microBatchSize, maxLength } = this.#options;
+  drawn(step: number): DrawnRows {
+    const { batchSize } = this.#options;
     const task = this.#task.slice((step - 1) * batchSize, step * batchSize);
     const replay = this.#replay?.slice(this.#replayedUntil(step - 1), this.#replayedUntil(step)) ?? [];
+    return { task, replay };
+  }
+
+  /** The same in batches. */
+  at(step: number): StepRows {
+    const { maxLength } = this.#options;
+    const { task, replay } = this.drawn(step);
     const taskTokens = task.reduce((sum, row) => sum + rowLength(row), 0);
-    const size = { rows: microBatchSize, maxLength };
+    const { microRows } = this;
     return {
       task,
       replay,
       microBatches: [
-        ...microBatches(task, taskKind, batchSize, size),
-        ...microBatches(replay, replayKind, Math.ceil(this.replayQuota - 1e-9), size),
+        ...microBatches(task, taskKind, { rows: microRows.task, maxLength }),
+        ...microBatches(replay, replayKind, { rows: microRows.replay, maxLength }),
       ],
       tokens: taskTokens + replay.reduce((sum, row) => sum + rowLength(row), 0),
       taskTokens,
@@ -72,13 +95,13 @@ export class RowPlan {
   }
 }
 
-/** Splits rows into equal blocks of at most `size.rows`; `usual` is the count that sets the block's size. */
-function microBatches(rows: Row[], kind: number, usual: number, size: { rows: number; maxLength: number }): Batch[] {
-  const most = Math.max(usual, rows.length);
-  const perBatch = Math.ceil(most / Math.ceil(most / size.rows));
+/** `rows` in as few blocks of at most `most` as there can be: how many to a block. */
+const evenBlocks = (rows: number, most: number): number => (rows === 0 ? 0 : Math.ceil(rows / Math.ceil(rows / most)));
+
+function microBatches(rows: Row[], kind: number, size: { rows: number; maxLength: number }): Batch[] {
   const batches: Batch[] = [];
-  for (let from = 0; from < rows.length; from += perBatch) {
-    batches.push(makeBatch(rows.slice(from, from + perBatch), kind, { rows: perBatch, maxLength: size.maxLength }));
+  for (let from = 0; from < rows.length; from += size.rows) {
+    batches.push(makeBatch(rows.slice(from, from + size.rows), kind, size));
   }
   return batches;
 }

@@ -32,12 +32,19 @@ export function packRows(sequences: Sequence[], maxLength: number, stream: Rando
   return rows;
 }
 
+/** Parts of the longest that a batch's length may have: in training, and where rows are sorted by length. */
+export const trainingParts = 4;
+export const scoringParts = 8;
+
+export const bucketStep = (maxLength: number, parts: number): number =>
+  Math.max(8, Math.ceil(maxLength / parts / 8) * 8);
+
 /**
  * Few distinct lengths mean few compiled programs: equal parts of the longest, in multiples of eight. Sequences that are
  * sorted by length before they are batched may have more parts.
  */
-export function bucketLength(length: number, maxLength: number, parts = 4): number {
-  const part = Math.max(8, Math.ceil(maxLength / parts / 8) * 8);
+export function bucketLength(length: number, maxLength: number, parts = trainingParts): number {
+  const part = bucketStep(maxLength, parts);
   return Math.min(Math.ceil(length / part) * part, Math.max(maxLength, length));
 }
 

@@ -45,6 +45,9 @@ export interface EvaluatorOptions {
   onProgress: (phase: string, fraction: number) => void;
 }
 
+/** A fixed order of a set's items, the same for every run: smaller subsets lie within larger ones. */
+export const subsetOrder = (items: number): number[] => [...new RandomStream(0, 'subset').permutation(items)];
+
 /** Rows of each set on which the KL to the base is taken. */
 export const klRows = 32;
 
@@ -124,9 +127,8 @@ export class Evaluator {
     return found;
   }
 
-  /** The first of a fixed order, the same for every run: smaller subsets lie within larger ones. */
   #places(set: EvaluatedSet, final: boolean): number[] {
-    const order = [...new RandomStream(0, 'subset').permutation(set.items.length)];
+    const order = subsetOrder(set.items.length);
     return final ? order.sort((a, b) => a - b) : order.slice(0, this.#options.itemsInRun);
   }
 
@@ -136,7 +138,7 @@ export class Evaluator {
     if (trainSample.length > 0) kl.train = await this.#divergence(trainSample);
     for (const set of sets) {
       if (set.kind === 'learning') continue;
-      const order = [...new RandomStream(0, 'subset').permutation(set.items.length)].slice(0, klRows);
+      const order = subsetOrder(set.items.length).slice(0, klRows);
       kl[set.name] = await this.#divergence(order.map(place => rowOfItem(set.items[place]!)));
     }
     return kl;

@@ -13,7 +13,7 @@ import { scorerVersion } from './itemScores.ts';
 
 export type Fingerprints = PreparedEvent['fingerprints'];
 
-export interface FingerprintInput {
+export interface FingerprintFiles {
   /** Folders of the model that is tuned and of the base that forgetting is measured against. */
   modelFolder: string;
   baseFolder: string;
@@ -22,10 +22,23 @@ export interface FingerprintInput {
   data: Record<string, string>;
   sets: { name: string; kind: string; fingerprint: string }[];
   maxLength: number;
+}
+
+export interface FingerprintInput extends FingerprintFiles {
   runtime: { name: string; provider: string };
 }
 
-export async function fingerprintRun(input: FingerprintInput): Promise<Fingerprints> {
+export async function fingerprintRun({ runtime, ...files }: FingerprintInput): Promise<Fingerprints> {
+  const { scoring, ...fingerprints } = await fingerprintFiles(files);
+  const { name, provider } = runtime;
+  const cacheKey = digest({ ...scoring, numerics: numericsVersion, runtime: name, provider, precision: 'f32' });
+  return { ...fingerprints, cacheKey };
+}
+
+/** What can be told without knowing who calculates. `scoring` is what decides a base score but for that. */
+export async function fingerprintFiles(
+  input: FingerprintFiles,
+): Promise<Omit<Fingerprints, 'cacheKey'> & { scoring: Record<string, string | number> }> {
   const model = await weightsFingerprint(input.modelFolder);
   const base = input.baseFolder === input.modelFolder ? model : await weightsFingerprint(input.baseFolder);
   const hashesOf = (isLearning: boolean) =>
@@ -34,10 +47,9 @@ export async function fingerprintRun(input: FingerprintInput): Promise<Fingerpri
     );
   const [probes, evals] = [hashesOf(false), hashesOf(true)];
   const scoring = { base, tokenizer: input.tokenizer.fingerprint, truncation: input.maxLength, scorer: scorerVersion };
-  const { name, provider } = input.runtime;
   return {
+    scoring,
     comparison: digest({ ...scoring, probes, evals }),
-    cacheKey: digest({ ...scoring, numerics: numericsVersion, runtime: name, provider, precision: 'f32' }),
     data: { ...input.data, ...evals },
     probes,
     tokenizer: input.tokenizer.fingerprint,

@@ -5,7 +5,7 @@
 import { basename } from 'node:path';
 import type { Batch } from '../batch.ts';
 import type { ExampleFile } from '../data/examples.ts';
-import { makeBatch, taskKind } from '../data/rows.ts';
+import { makeBatch, scoringParts, taskKind } from '../data/rows.ts';
 import { commonPrefix, encodeContent, encodeExamples, type SequenceOptions, splitText } from '../data/sequences.ts';
 import { EngineError } from '../engineError.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -36,6 +36,8 @@ export interface EncodedItem {
   sequences: ScoredSequence[];
   /** Which sequence stands for the item where one row is wanted (the KL to the base). */
   main: number;
+  /** Choice: how long each is. */
+  characters?: readonly number[];
   conclude(sums: SequenceSum[]): ItemScore;
 }
 
@@ -64,7 +66,7 @@ export async function scoreItems(
     const batch = makeBatch(
       block.map(({ sequence }) => [sequence]),
       taskKind,
-      { rows: scoredRows, maxLength, parts: 8 },
+      { rows: scoredRows, maxLength, parts: scoringParts },
     );
     const losses = await score(batch);
     for (const [b, { sequence, item, i }] of block.entries()) {
@@ -127,7 +129,8 @@ function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): E
     case 'choice': {
       const { context, choices, gold } = item;
       const sequences = choices.map(choice => encodeAnswer(context, choice, tokenizer));
-      return { line, sequences, main: gold, conclude: sums => concludeChoice(sums, choices, gold) };
+      const characters = choices.map(choice => choice.length);
+      return { line, sequences, main: gold, characters, conclude: sums => concludeChoice(sums, characters, gold) };
     }
     case 'pairs':
       return { line, sequences: [whole(item.good), whole(item.bad)], main: 0, conclude: concludePair };
@@ -151,8 +154,8 @@ function meanLoss(sums: SequenceSum[]): ItemScore {
 }
 
 /** As acc_norm of lm-evaluation-harness: the highest log-likelihood per character wins; the first of equals. */
-function concludeChoice(sums: SequenceSum[], choices: string[], gold: number): ItemScore {
-  const perCharacter = sums.map(({ nll }, i) => nll / choices[i]!.length);
+function concludeChoice(sums: SequenceSum[], characters: readonly number[], gold: number): ItemScore {
+  const perCharacter = sums.map(({ nll }, i) => nll / characters[i]!);
   const pick = perCharacter.indexOf(Math.min(...perCharacter));
   return { ...meanLoss([sums[gold]!]), correct: pick === gold, pick };
 }

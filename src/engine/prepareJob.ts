@@ -1,0 +1,197 @@
+/**
+ * The job `prepare`: everything about the data that a run of this recipe needs, written for another trainer. Reads and
+ * hashes files; opens no runtime and loads no weights.
+ */
+import { join } from 'node:path';
+import {
+  type PreparedData,
+  type PreparedSet,
+  type PreparedTraining,
+  preparedFiles,
+  preparedVersion,
+} from '../protocol/prepared.ts';
+import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
+import { writeAtomic } from './atomicFile.ts';
+import type { RowPlan } from './data/rowPlan.ts';
+import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
+import { EngineError } from './engineError.ts';
+import { peakMemoryBytes } from './environment.ts';
+import { type EvaluatedSet, subsetOrder } from './evaluate/evaluator.ts';
+import { digest, fingerprintFiles } from './evaluate/fingerprints.ts';
+import { scoredRows } from './evaluate/itemScores.ts';
+import { firstBatch } from './firstBatch.ts';
+import { countsOf, refuseOtherTokenizer } from './openRun.ts';
+import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
+import { whenThereIsRoom } from './roomOnDisk.ts';
+import type { RunControl } from './runControl.ts';
+import { contentIdentity } from './runIdentity.ts';
+import { answerTokens, promptTokens } from './samples.ts';
+import { learningRateSchedule } from './schedule.ts';
+import { type SectionArray, writeSections } from './sectionFile.ts';
+import { seriesOf } from './series.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import type { Observer } from './trainer.ts';
+import { writeFolderAtomically } from './weights/files.ts';
+
+export async function prepare(start: StartCommand, observer: Observer, control: RunControl): Promise<FinishedEvent> {
+  const startedAt = performance.now();
+  const folder = start.prepared;
+  if (folder === undefined) throw new EngineError('protocol', 'The job prepare was not told where to write');
+  const progress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
+  progress('reading data', 0);
+  const run = await prepareRun(start, fraction => progress('tokenizing', fraction));
+  const [modelFolder, baseFolder] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
+  await refuseOtherTokenizer(run.tokenizer, modelFolder, baseFolder);
+  progress('fingerprints', 0);
+  const { sets, tokenizer, dataHashes: data } = run;
+  const { max_length: maxLength } = start.recipe.train;
+  const files = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength });
+  progress('writing prepared data', 0);
+  const prepared = { ...describe(start, run, files), ...training(start, run, files) };
+  const arrays = { ...trainingArrays(start, run), ...scoredArrays(sets) };
+  await whenThereIsRoom(() => write(folder, prepared, arrays), observer, control);
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
+}
+
+type Described = Omit<PreparedData, 'bytes' | 'sections'>;
+type Files = Awaited<ReturnType<typeof fingerprintFiles>>;
+
+/** The folder appears whole. */
+function write(folder: string, prepared: Described, arrays: Record<string, SectionArray>): Promise<void> {
+  return writeFolderAtomically(folder, async temporary => {
+    const binary = await writeSections(join(temporary, preparedFiles.arrays), arrays);
+    await writeAtomic(join(temporary, preparedFiles.description), JSON.stringify({ ...prepared, ...binary }));
+  });
+}
+
+function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedRun, files: Files): Described {
+  const { recipe } = start;
+  const { scoring, ...fingerprints } = files;
+  return {
+    v: preparedVersion,
+    maxLength: recipe.train.max_length,
+    scoring: { rows: scoredRows, lengthStep: bucketStep(recipe.train.max_length, scoringParts) },
+    sets: describeSets(sets),
+    prompts: recipe.retain.prompts.map(text => ({ text, ids: tokenizer.encode(text) })),
+    answers: { tokens: answerTokens, promptTokens },
+    tokenizer: describeTokenizer(tokenizer),
+    fingerprints,
+    scoringKey: digest(scoring),
+    series: seriesOf(recipe, sets),
+    warnings,
+    evaluate: recipe.evaluate,
+  };
+}
+
+const describeTokenizer = (tokenizer: Tokenizer): PreparedData['tokenizer'] => ({
+  bos: tokenizer.bosId,
+  addsBos: tokenizer.addsBos,
+  eos: tokenizer.eosId,
+  stop: [...tokenizer.stopIds],
+  size: tokenizer.size,
+  fingerprint: tokenizer.fingerprint,
+});
+
+function describeSets(sets: EvaluatedSet[]): PreparedSet[] {
+  let first = 0;
+  return sets.map(({ name, kind, file, fingerprint, replayed, budget, items }) => {
+    const starts = startsOf(items.map(({ sequences }) => sequences.length));
+    const set: PreparedSet = {
+      name,
+      kind,
+      file,
+      fingerprint,
+      replayed,
+      ...(budget && { budget }),
+      lines: items.map(({ line }) => line),
+      first,
+      starts,
+      main: items.map(({ main }) => main),
+      ...(kind === 'choice' && { characters: items.map(({ characters }) => [...characters!]) }),
+      order: subsetOrder(items.length),
+    };
+    first += starts.at(-1)!;
+    return set;
+  });
+}
+
+function training(start: StartCommand, run: PreparedRun, files: Files): PreparedTraining {
+  const { plan, steps, tokenizer, trainSample } = run;
+  const { task, replay } = plan.rows;
+  const numbers = numbersOf(plan);
+  const { batch_size: taskRows, max_length: maxLength } = start.recipe.train;
+  const { task: taskMicroRows, replay: replayMicroRows } = plan.microRows;
+  return {
+    steps,
+    rows: { task: task.length, replay: replay.length },
+    batch: { taskRows, taskMicroRows, replayMicroRows, lengthStep: bucketStep(maxLength, trainingParts) },
+    klRows: trainSample.map(row => numbers.get(row)!),
+    identity: contentIdentity(start, files),
+    ...countsOf(run),
+    firstBatch: firstBatch(plan, tokenizer),
+  };
+}
+
+/** Task rows come first. */
+function numbersOf(plan: RowPlan): Map<Row, number> {
+  const { task, replay } = plan.rows;
+  return new Map([...task, ...replay].map((row, number) => [row, number]));
+}
+
+function trainingArrays({ recipe }: StartCommand, { plan, steps }: PreparedRun): Record<string, SectionArray> {
+  const rows = [...plan.rows.task, ...plan.rows.replay];
+  const numbers = numbersOf(plan);
+  const taskRows = new Int32Array(steps * recipe.train.batch_size);
+  const replayRows: number[] = [];
+  const replayed: number[] = [];
+  const learningRates = new Float64Array(steps);
+  const schedule = learningRateSchedule(recipe, steps);
+  for (let step = 1; step <= steps; step++) {
+    const { task, replay } = plan.drawn(step);
+    taskRows.set(
+      task.map(row => numbers.get(row)!),
+      (step - 1) * recipe.train.batch_size,
+    );
+    for (const row of replay) replayRows.push(numbers.get(row)!);
+    replayed.push(replay.length);
+    learningRates[step - 1] = schedule.at(step);
+  }
+  const { ids, targets, starts: sequenceStarts } = joined(rows.flat());
+  return {
+    ids,
+    targets,
+    sequenceStarts,
+    rowStarts: wide(startsOf(rows.map(row => row.length))),
+    taskRows,
+    replayRows: Int32Array.from(replayRows),
+    replayStarts: wide(startsOf(replayed)),
+    learningRates,
+  };
+}
+
+function scoredArrays(sets: EvaluatedSet[]): Record<string, SectionArray> {
+  const sequences = sets.flatMap(({ items }) => items.flatMap(item => item.sequences));
+  const { ids, targets, starts } = joined(sequences);
+  return { scoredIds: ids, scoredTargets: targets, scoredStarts: starts };
+}
+
+function joined(sequences: Row): { ids: Int32Array; targets: Uint8Array; starts: BigInt64Array } {
+  const starts = startsOf(sequences.map(({ ids }) => ids.length));
+  const ids = new Int32Array(starts.at(-1)!);
+  const targets = new Uint8Array(ids.length);
+  for (const [i, sequence] of sequences.entries()) {
+    ids.set(sequence.ids, starts[i]);
+    targets.set(sequence.targets, starts[i]);
+  }
+  return { ids, targets, starts: wide(starts) };
+}
+
+/** Where each of neighbouring parts begins, and behind the last. */
+function startsOf(lengths: number[]): number[] {
+  const starts = [0];
+  for (const length of lengths) starts.push(starts.at(-1)! + length);
+  return starts;
+}
+
+const wide = (numbers: number[]): BigInt64Array => BigInt64Array.from(numbers, BigInt);
