@@ -2,7 +2,7 @@
  * From per-item results of base and tuned model to the numbers of an evaluation: forgetting of a probe set with its
  * verdict, learning on held-out task rows. Knows nothing of models, files or runs.
  */
-import type { Accuracy, Estimate, Learning, SetScore } from '../protocol/trainer.ts';
+import type { Accuracy, Estimate, EvaluatedEvent, Learning, ScoredEvent, SetScore } from '../protocol/trainer.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { pairedBootstrap, pairedShareDrop, verdictFor } from './statistics.ts';
 
@@ -31,6 +31,16 @@ export interface ScoreSet extends Sampling {
 }
 
 export const lossUnit = 'nats/token';
+
+/** The evaluation that a trainer's bare scores say. */
+export function evaluatedOf({ step, final, seed, sets, kl, items }: ScoredEvent): EvaluatedEvent {
+  const event: EvaluatedEvent = { type: 'evaluated', step, final, learning: {}, forgetting: {}, kl, items };
+  for (const [name, { kind, ...set }] of Object.entries(sets)) {
+    if (kind === 'learning') event.learning[name] = scoreLearning(set.base, set.tuned, { seed });
+    else event.forgetting[name] = scoreSet({ ...set, kind, seed });
+  }
+  return event;
+}
 
 /** Forgetting = unweighted mean over items of (tuned − base) loss; up = forgot more. */
 export function scoreSet(set: ScoreSet): SetScore {

@@ -41,6 +41,8 @@ export type Accuracy = z.infer<typeof accuracySchema>;
 export const verdictSchema = z.enum(['kept', 'forgot', 'cannot tell']);
 export type Verdict = z.infer<typeof verdictSchema>;
 
+const budgetSchema = z.union([z.object({ nats: z.number() }), z.object({ points: z.number() })]);
+
 /** Forgetting of one probe set: mean over items of (tuned − base) loss. Up = forgot more. */
 export const setScoreSchema = estimateSchema.extend({
   kind: z.enum(['text', 'choice', 'pairs']),
@@ -50,7 +52,7 @@ export const setScoreSchema = estimateSchema.extend({
   base: z.number(),
   tuned: z.number(),
   accuracy: accuracySchema.optional(),
-  budget: z.union([z.object({ nats: z.number() }), z.object({ points: z.number() })]).optional(),
+  budget: budgetSchema.optional(),
   verdict: verdictSchema.optional(),
   /** With `cannot tell`: how many items it would take. */
   itemsNeeded: z.number().int().optional(),
@@ -151,6 +153,35 @@ const evaluatedEvent = z.object({
   /** Per-item results, relative to outputs.items. */
   items: z.string().optional(),
 });
+
+const itemResult = z.object({ loss: z.number(), correct: z.boolean().optional() });
+
+/**
+ * An evaluation from a trainer that leaves the statistics to its reader: item i of base and tuned is the same item. Read
+ * as `evaluated`, which is all that a journal holds.
+ */
+export const scoredEventSchema = z.object({
+  type: z.literal('scored'),
+  step: z.number().int(),
+  final: z.boolean(),
+  /** Of the intervals. */
+  seed: z.number().int(),
+  sets: z.record(
+    z.string(),
+    z
+      .object({
+        kind: z.enum(['text', 'choice', 'pairs', 'learning']),
+        replayed: z.boolean().default(false),
+        budget: budgetSchema.optional(),
+        base: z.array(itemResult).min(1),
+        tuned: z.array(itemResult),
+      })
+      .refine(({ base, tuned }) => base.length === tuned.length, 'base and tuned differ in their number of items'),
+  ),
+  kl: metrics,
+  items: z.string().optional(),
+});
+export type ScoredEvent = z.infer<typeof scoredEventSchema>;
 
 const sampleEvent = z.object({
   type: z.literal('sample'),

@@ -4,14 +4,21 @@
  */
 import * as z from 'zod';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
-import { type TrainerCommand, type TrainerEvent, trainerEventSchema } from './trainer.ts';
+import {
+  type ScoredEvent,
+  scoredEventSchema,
+  type TrainerCommand,
+  type TrainerEvent,
+  trainerEventSchema,
+} from './trainer.ts';
 
 export type Decoded<T> = { ok: true; value: T } | { ok: false; problem: string };
 
-export function decodeTrainerEvent(line: string): Decoded<TrainerEvent> {
-  return decode(line, value =>
-    isPlainStep(value) ? { success: true, data: value } : trainerEventSchema.safeParse(value),
-  );
+const messageSchema = z.discriminatedUnion('type', [...trainerEventSchema.options, scoredEventSchema]);
+
+/** What may stand on a trainer's stdout: an event, or scores that are still to become one. */
+export function decodeTrainerMessage(line: string): Decoded<TrainerEvent | ScoredEvent> {
+  return decode(line, value => (isPlainStep(value) ? { success: true, data: value } : messageSchema.safeParse(value)));
 }
 
 const recordOf = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -47,7 +54,7 @@ export function decodeTrainerCommand(line: string): Decoded<TrainerCommand> {
   return decode(line, value => trainerCommandSchema.safeParse(value));
 }
 
-export function encodeLine(message: TrainerCommand | TrainerEvent): string {
+export function encodeLine(message: TrainerCommand | TrainerEvent | ScoredEvent): string {
   return `${JSON.stringify(message)}\n`;
 }
 

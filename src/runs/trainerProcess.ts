@@ -4,10 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
+import { evaluatedOf } from '../domain/scores.ts';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
 import type { ErrorReport } from '../protocol/result.ts';
 import { protocolVersion, type TrainerCommand, type TrainerEvent } from '../protocol/trainer.ts';
-import { decodeTrainerEvent, encodeLine } from '../protocol/trainerLines.ts';
+import { decodeTrainerMessage, encodeLine } from '../protocol/trainerLines.ts';
 import { type Clock, Silence, systemClock } from './clock.ts';
 import { startProgram } from './launch.ts';
 import { killMarked, markerName } from './markedProcesses.ts';
@@ -138,7 +139,7 @@ export class TrainerProcess {
   }
 
   send(command: TrainerCommand): void {
-    if (!this.#gone) this.#stdin.write(encodeLine(command));
+    if (!this.#gone && !this.#stdin.writableEnded) this.#stdin.write(encodeLine(command));
   }
 
   /** No more commands: it saves and leaves. */
@@ -199,12 +200,13 @@ export class TrainerProcess {
   }
 
   #message(text: string): void {
-    const decoded = decodeTrainerEvent(text);
+    const decoded = decodeTrainerMessage(text);
     if (!decoded.ok) {
       this.#notAMessage(text, decoded.problem);
       return;
     }
-    const event = decoded.value;
+    const said = decoded.value;
+    const event = said.type === 'scored' ? evaluatedOf(said) : said;
     if (!this.#greeted && !this.#greet(event)) return;
     this.#spokeAt = this.#clock.awake();
     this.#silence.heard();

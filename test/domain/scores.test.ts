@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ItemResult, scoreLearning, scoreSet } from '../../src/domain/scores.ts';
-import { setScoreSchema } from '../../src/protocol/trainer.ts';
+import { evaluatedOf, type ItemResult, scoreLearning, scoreSet } from '../../src/domain/scores.ts';
+import { scoredEventSchema, setScoreSchema } from '../../src/protocol/trainer.ts';
 import { normal, uniform } from './randomValues.ts';
 
 const base: ItemResult[] = Array.from({ length: 200 }, (_, i) => ({ loss: 2 + 0.5 * normal(1, i) }));
@@ -110,4 +110,30 @@ test('the estimate is the plain mean of the differences for any items', () => {
     const { value } = scoreSet({ kind: 'text', replayed: false, base: before, tuned: after, seed: 1 });
     assert.ok(Math.abs(value - expected) < 1e-12);
   }
+});
+
+test('bare scores become the evaluation that a trainer with statistics of its own would have said', () => {
+  const budget = { nats: 0.05 };
+  const tuned = raised(0.2);
+  const said = {
+    type: 'scored',
+    step: 25,
+    final: true,
+    seed: 1,
+    sets: { general: { kind: 'text', budget, base, tuned }, eval: { kind: 'learning', base: tuned, tuned: base } },
+    kl: { train: 0.1 },
+    items: 'final.jsonl',
+  };
+  const event = evaluatedOf(scoredEventSchema.parse(JSON.parse(JSON.stringify(said))));
+  assert.deepEqual(event, {
+    type: 'evaluated',
+    step: 25,
+    final: true,
+    learning: { eval: scoreLearning(tuned, base, { seed: 1 }) },
+    forgetting: { general: scoreSet({ ...text, tuned, budget }) },
+    kl: { train: 0.1 },
+    items: 'final.jsonl',
+  });
+  const uneven = { ...said, sets: { general: { kind: 'text', base, tuned: tuned.slice(1) } } };
+  assert.ok(!scoredEventSchema.safeParse(uneven).success, 'items that cannot be paired are no message');
 });

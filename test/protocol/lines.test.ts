@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitCodeOf } from '../../src/protocol/exitCode.ts';
 import { type Line, LineSplitter } from '../../src/protocol/lineSplitter.ts';
-import { decodeTrainerCommand, decodeTrainerEvent, travelling } from '../../src/protocol/trainerLines.ts';
+import { decodeTrainerCommand, decodeTrainerMessage, travelling } from '../../src/protocol/trainerLines.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const texts = (lines: Line[]) => lines.map(line => ('text' in line ? line.text : 'too long'));
@@ -62,8 +62,8 @@ test('steps are decoded by hand as the schema decodes them', () => {
     '{"type":"step","step":1,"metrics":[1]}',
     '{"type":"step","step":1}',
   ];
-  for (const line of good) assert.equal(decodeTrainerEvent(line).ok, true, line);
-  for (const line of bad) assert.equal(decodeTrainerEvent(line).ok, false, line);
+  for (const line of good) assert.equal(decodeTrainerMessage(line).ok, true, line);
+  for (const line of bad) assert.equal(decodeTrainerMessage(line).ok, false, line);
 });
 
 test('what is no message says why, with the place and the beginning of the line', () => {
@@ -74,11 +74,11 @@ test('what is no message says why, with the place and the beginning of the line'
     ['[1]', /message: /],
     ['null', /message: /],
   ] as const) {
-    const decoded = decodeTrainerEvent(line);
+    const decoded = decodeTrainerMessage(line);
     assert.ok(!decoded.ok);
     assert.match(decoded.problem, why);
   }
-  assert.ok(!decodeTrainerEvent('x'.repeat(10_000)).ok);
+  assert.ok(!decodeTrainerMessage('x'.repeat(10_000)).ok);
   assert.ok(!decodeTrainerCommand('{"type":"start","job":"dream"}').ok);
   assert.deepEqual(decodeTrainerCommand('{"type":"stop","extra":1}'), { ok: true, value: { type: 'stop' } });
 });

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
 import type { StartCommand, TrainerEvent } from '../../../src/protocol/trainer.ts';
-import { decodeTrainerEvent } from '../../../src/protocol/trainerLines.ts';
+import { decodeTrainerMessage } from '../../../src/protocol/trainerLines.ts';
 import { bundle } from '../../protocol/fakeTrainerProgram.ts';
 import { makeTinyFiles, type TinyFiles } from '../support/tinyRun.ts';
 
@@ -33,8 +33,8 @@ function trainer(
   let stderr = '';
   child.stderr.on('data', chunk => (stderr += String(chunk)));
   createInterface({ input: child.stdout }).on('line', line => {
-    const decoded = decodeTrainerEvent(line);
-    assert.ok(decoded.ok, `not an event: ${line}`);
+    const decoded = decodeTrainerMessage(line);
+    assert.ok(decoded.ok && decoded.value.type !== 'scored', `not an event: ${line}`);
     events.push(decoded.value);
     react(decoded.value, child);
   });
