@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { whyNotEmbedded } from '../../domain/embeddedModels.ts';
 import { EngineError } from '../engineError.ts';
 
 export interface ModelConfig {
@@ -60,8 +61,6 @@ const schema = z.object({
   quantization_config: z.unknown().optional(),
 });
 
-const architectures = ['LlamaForCausalLM', 'MistralForCausalLM'];
-
 export async function readModelConfig(folder: string): Promise<{ config: ModelConfig; raw: Record<string, unknown> }> {
   const file = join(folder, 'config.json');
   const text = await readFile(file, 'utf8').catch(cause => {
@@ -111,22 +110,11 @@ export function parseModelConfig(raw: unknown, file?: string): ModelConfig {
 }
 
 function refuseUnsupported(c: z.infer<typeof schema>, file: string | undefined): void {
-  const refuse = (what: string) => {
-    throw new EngineError('model-unsupported', `config.json: ${what}`, {
-      file,
-      remedy: 'Models of the Llama family are supported: RMSNorm, plain RoPE, SwiGLU, no biases.',
-    });
-  };
-  const named = c.architectures?.[0];
-  if (named && !architectures.includes(named)) refuse(`the architecture ${named} is not supported`);
-  if (!named && c.model_type && !['llama', 'mistral'].includes(c.model_type))
-    refuse(`the model type ${c.model_type} is not supported`);
-  for (const scaling of [c.rope_scaling, c.rope_parameters]) {
-    const type = scaling?.rope_type ?? scaling?.type;
-    if (type && type !== 'default') refuse(`RoPE scaling "${type}" is not supported`);
-  }
-  if (c.hidden_act !== 'silu' && c.hidden_act !== 'swish') refuse(`the activation ${c.hidden_act} is not supported`);
-  if (c.attention_bias || c.mlp_bias) refuse('biases in linear maps are not supported');
-  if (typeof c.sliding_window === 'number') refuse('sliding-window attention is not supported');
-  if (c.quantization_config) refuse('quantized weights cannot be tuned');
+  const why = whyNotEmbedded(c);
+  if (why === null) return;
+  throw new EngineError('model-unsupported', `config.json: ${why}`, {
+    file,
+    remedy:
+      'The embedded engine takes models of the Llama family: RMSNorm, plain RoPE, SwiGLU, no biases. For others: engine: torch.',
+  });
 }
