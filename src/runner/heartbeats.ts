@@ -1,9 +1,10 @@
 /**
  * The heartbeat of a run: attempt, step, and how the trainer does, every few seconds. It goes on when the disk is full:
- * then it is written over the one before. Knows nothing of journals.
+ * then it is written over the one before; only the first one needs room. Knows nothing of journals.
  */
 import {
   closeSync,
+  existsSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -42,7 +43,7 @@ export class Heartbeats {
     } catch (error) {
       const problem = fromSystem(error, this.#file, 'writing');
       rmSync(temporary, { force: true });
-      if (problem.code !== 'disk-full') throw problem;
+      if (problem.code !== 'disk-full' || !existsSync(this.#file)) throw problem;
       this.#overwrite(text);
     }
   }

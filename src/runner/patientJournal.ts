@@ -7,6 +7,7 @@ import type { JournalEvent } from '../protocol/journal.ts';
 import { JournalWriter } from '../runs/journal.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { fromSystem, RunsError } from '../runs/runsError.ts';
+import { isFull } from './patiently.ts';
 
 /** Held back for the exit record, and what there must be before a run goes on. */
 const reserveBytes = 64 * 1024;
@@ -98,8 +99,6 @@ export class PatientJournal {
     }
   }
 }
-
-const isFull = (error: unknown): boolean => error instanceof RunsError && error.code === 'disk-full';
 
 /** Room on the disk may be made by the user; a folder that is gone does not come back. */
 export function removeRemains(run: RunFolder): void {

@@ -13,6 +13,7 @@ import { writeJsonSafely } from '../runs/safeFile.ts';
 import { isSealed } from '../runs/seal.ts';
 import { isCancelled, statusOf } from '../runs/status.ts';
 import { Store } from '../runs/store.ts';
+import { patiently } from './patiently.ts';
 import type { RunnerSettings } from './settings.ts';
 import { superviseRun } from './superviseRun.ts';
 
@@ -21,7 +22,12 @@ export async function workQueue(folder: string, settings: RunnerSettings, leave:
   /** Runs that failed before they could say so in their folder: never tried twice. */
   const givenUp = new Set<string>();
   for (;;) {
-    const attempt = await tryLock(store.runnerLock);
+    // Who asked for this runner has left by now, and on a full disk nobody would come again.
+    const attempt = await patiently(
+      () => tryLock(store.runnerLock),
+      settings.heartbeatMs,
+      () => leave.throwIfAborted(),
+    );
     if (!attempt.held) return;
     try {
       // Never two trainers at once, whoever left one behind.

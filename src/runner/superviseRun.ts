@@ -3,14 +3,12 @@
  * file, beats, and says how it ended. The only writer of the journal.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BrokenRule, brokenRuleWords, StopRules } from '../domain/stopRules.ts';
 import type { ControlCommand } from '../protocol/control.ts';
 import type { JournalEvent } from '../protocol/journal.ts';
-import type { ErrorReport } from '../protocol/result.ts';
-import type { FailedEvent, TrainerEvent } from '../protocol/trainer.ts';
-import { systemClock } from '../runs/clock.ts';
+import type { TrainerEvent } from '../protocol/trainer.ts';
 import { ControlReader } from '../runs/control.ts';
 import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
 import { runnerMarkerName } from '../runs/markedProcesses.ts';
@@ -25,14 +23,17 @@ import {
 } from '../runs/runFolder.ts';
 import { errorReport, fromSystem } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
+import { isCancelled } from '../runs/status.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
-import { Heartbeats, workOf } from './heartbeats.ts';
-import { PatientJournal, removeRemains } from './patientJournal.ts';
+import { type Pulse, workOf } from './heartbeats.ts';
+import { diskIsFull, patiently } from './patiently.ts';
 import { recallRules } from './recallRules.ts';
 import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
+import { RunRecord } from './runRecord.ts';
 import type { RunnerSettings } from './settings.ts';
+import { TrainerStory } from './trainerStory.ts';
 
 export async function superviseRun(
   run: RunFolder,
@@ -56,30 +57,18 @@ class Supervisor {
   readonly #startedAt = Date.now();
   readonly #control: ControlReader;
   readonly #killsBefore = outOfMemoryKills();
-  readonly #heartbeats: Heartbeats;
+  readonly #record: RunRecord;
+  readonly #story: TrainerStory;
+  #trainer: TrainerProcess | null = null;
+  #isStarted = false;
   /** What the trainer had computed at the last heartbeat. */
   #work: string | null = null;
-  #journal: PatientJournal | null = null;
-  #trainer: TrainerProcess | null = null;
-  #step: number;
-  /** The journal says where this attempt takes up. */
-  #hasRewound: boolean;
   #paused = false;
-  /** The journal, and the trainer, go no further although nobody paused them: why. */
-  #journalWaits: string | undefined;
-  #trainerWaits: string | undefined;
-  /** Of the last checkpoint. */
-  #savedStep: number;
-  #isGone = false;
-  /** The newest checkpoint of which the trainer does not know that the journal tells of it. */
-  #unacknowledged: string | null = null;
-  #finished: 'completed' | 'stopped' | null = null;
-  #failed: FailedEvent | null = null;
-  #fatal: ErrorReport | null = null;
+  /** Something that is needed before the start, or at the end, finds no room. */
+  #isFull = false;
   #stopAsked = false;
   #rules = new StopRules();
   #broken: BrokenRule | null = null;
-  #isStarted = false;
 
   constructor(run: RunFolder, request: RunRequest, resume: RunResume | null, settings: RunnerSettings) {
     this.#run = run;
@@ -87,44 +76,60 @@ class Supervisor {
     this.#resume = resume;
     this.#attempt = resume?.attempt ?? 1;
     this.#beginning = resume?.checkpoint ?? request.parent?.checkpoint ?? null;
-    this.#step = stepOf(this.#beginning);
-    this.#savedStep = this.#step;
-    this.#hasRewound = resume === null && this.#beginning === null;
     this.#settings = settings;
     this.#control = new ControlReader(run);
-    this.#heartbeats = new Heartbeats(run, this.#attempt, systemClock);
+    this.#record = new RunRecord(run, this.#attempt, () => this.#stop());
+    this.#story = new TrainerStory(this.#beginning);
   }
 
   async supervise(leave: AbortSignal): Promise<RunExit> {
-    const runner = { identity: await ownIdentity(), marker: process.env[runnerMarkerName] ?? randomUUID() };
-    const record: RunProcess = {
-      v: runFormat,
-      attempt: this.#attempt,
-      startedAt: this.#startedAt,
-      runner,
-      trainer: null,
-    };
-    await writeJsonSafely(this.#run.processJson, record);
     const stop = () => this.#stop();
     leave.addEventListener('abort', stop);
     if (leave.aborted) stop();
     let exit = notStarted;
     try {
-      this.#journal = await PatientJournal.open(this.#run, this.#attempt);
-      this.#makeFolders();
-      this.#rules = await recallRules(this.#run, this.#request.recipe.stop_if, this.#step);
-      this.#trainer = await this.#startTrainer();
-      const { identity, marker } = this.#trainer;
-      if (identity) await writeJsonSafely(this.#run.processJson, { ...record, trainer: { identity, marker } });
-      this.#start(this.#trainer);
-      exit = await this.#untilGone(this.#trainer);
+      const trainer = await this.#begin();
+      exit = await this.#untilGone(trainer);
     } catch (error) {
-      this.#fatal ??= errorReport(error);
-      if (this.#trainer) exit = await this.#trainer.stop();
+      if (!(error instanceof NotWanted)) this.#record.fail(errorReport(error));
+      if (this.#trainer) exit = await this.#end(this.#trainer);
     } finally {
       leave.removeEventListener('abort', stop);
     }
-    return this.#conclude(exit);
+    return this.#conclude(exit, leave);
+  }
+
+  /** Whatever needs room before the first step waits for it. */
+  async #begin(): Promise<TrainerProcess> {
+    const { processJson } = this.#run;
+    const runner = { identity: await ownIdentity(), marker: process.env[runnerMarkerName] ?? randomUUID() };
+    const { v, attempt, startedAt } = { v: runFormat, attempt: this.#attempt, startedAt: this.#startedAt };
+    const record: RunProcess = { v, attempt, startedAt, runner, trainer: null };
+    await this.#whenThereIsRoom(() => this.#record.open(this.#pulseNow()));
+    await this.#whenThereIsRoom(() => writeJsonSafely(processJson, record));
+    await this.#whenThereIsRoom(() => this.#makeFolders());
+    this.#rules = await recallRules(this.#run, this.#request.recipe.stop_if, this.#story.step);
+    this.#trainer = await this.#startTrainer();
+    const { identity, marker } = this.#trainer;
+    const known: RunProcess = { ...record, trainer: identity && { identity, marker } };
+    await this.#whenThereIsRoom(() => writeJsonSafely(processJson, known));
+    this.#start(this.#trainer);
+    return this.#trainer;
+  }
+
+  /** A stop that comes while it waits is not for the journal, which may not be there yet. */
+  async #whenThereIsRoom(write: () => void | Promise<void>): Promise<void> {
+    await patiently(write, this.#settings.pollMs, async () => {
+      this.#isFull = true;
+      this.#pulse();
+      const isCalledOff = this.#stopAsked || (await isCancelled(this.#run, this.#attempt)) || (await this.#isForlorn());
+      if (!isCalledOff) return;
+      this.#stopAsked = true;
+      throw new NotWanted();
+    });
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    this.#pulse();
   }
 
   #makeFolders(): void {
@@ -139,7 +144,7 @@ class Supervisor {
   #startTrainer(): Promise<TrainerProcess> {
     const { engine, node } = this.#request;
     const program = engine.trainer ?? [join(engine.folder, 'trainer.cjs')];
-    this.#write({ type: 'launched', engine: program.join(' '), node: node.path, reason: node.reason });
+    this.#record.write({ type: 'launched', engine: program.join(' '), node: node.path, reason: node.reason });
     return TrainerProcess.start({
       node,
       program,
@@ -161,35 +166,30 @@ class Supervisor {
     const resume = name === null ? undefined : { checkpoint: join(checkpoints, name), ...(fork && { fork }) };
     trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads, resume });
     this.#isStarted = true;
+    if (this.#record.isWaiting) trainer.send({ type: 'pause' });
     if (this.#stopAsked) void trainer.stop();
   }
 
   #heard(event: TrainerEvent): void {
-    if (!this.#hasRewound && comesOfTraining.has(event.type)) this.#rewind();
-    if (event.type === 'step') this.#step = event.step;
-    if (event.type === 'checkpointed') this.#savedStep = event.step;
-    this.#noteWaiting(event);
-    if (event.type === 'finished') this.#finished = event.reason;
-    if (event.type === 'failed') this.#failed = event;
+    if (this.#story.begins(event)) this.#rewind();
+    const { waitsFor } = this.#story;
+    this.#story.heard(event);
     if (event.type !== 'alive') this.#write(event);
-    if (event.type === 'checkpointed') this.#unacknowledged = event.folder;
+    if (waitsFor !== this.#story.waitsFor) this.#pulse();
     this.#acknowledge();
     this.#judge(event);
-    // Its work is done: nothing more will be asked of it.
-    if (event.type === 'finished' || event.type === 'failed') this.#trainer?.endInput();
+    if (this.#story.isOver) this.#trainer?.endInput();
   }
 
-  /** Only once the checkpoint is loaded: an attempt that is refused hides nothing of those before. */
   #rewind(): void {
-    this.#hasRewound = true;
-    this.#write({ type: 'resumed', fromStep: this.#step, checkpoint: this.#beginning ?? 'start' });
+    if (this.#resume === null && this.#beginning === null) return;
+    this.#write({ type: 'resumed', fromStep: this.#story.step, checkpoint: this.#beginning ?? 'start' });
   }
 
   /** Whatever came before the checkpoint is on the disk: the trainer may remove older ones. */
   #acknowledge(): void {
-    if (!this.#unacknowledged || this.#fatal || this.#journal?.isWaiting !== false) return;
-    this.#trainer?.send({ type: 'recorded', checkpoint: this.#unacknowledged });
-    this.#unacknowledged = null;
+    const checkpoint = this.#record.isWhole ? this.#story.takeUnacknowledged() : null;
+    if (checkpoint) this.#trainer?.send({ type: 'recorded', checkpoint });
   }
 
   /** A broken rule asks for a stop as a user would: what was trained is saved. */
@@ -201,61 +201,34 @@ class Supervisor {
     this.#stop();
   }
 
-  /** A journal that cannot be written ends the run: metrics that nobody can read are worth nothing. */
+  /** When the disk is full the trainer stands still; what it still says waits in memory. */
   #write(event: JournalEvent): void {
-    if (this.#fatal) return;
-    try {
-      this.#journal?.append(event);
-      if (this.#journal?.isWaiting && !this.#journalWaits) this.#waitForRoom();
-    } catch (error) {
-      this.#fatal = errorReport(error);
-      this.#stop();
-    }
-  }
-
-  #noteWaiting(event: TrainerEvent): void {
-    if (event.type === 'alive') return;
-    const before = this.#trainerWaits;
-    const isFull = event.type === 'waiting' && event.code === 'disk-full';
-    this.#trainerWaits = isFull ? diskIsFull : event.type === 'waiting' ? event.message : undefined;
-    if (this.#trainer && before !== this.#trainerWaits) this.#pulse(this.#trainer);
-  }
-
-  /** The trainer stands still; what it still says waits in memory. */
-  #waitForRoom(): void {
-    this.#journalWaits = diskIsFull;
-    if (!this.#trainer) return;
-    this.#trainer.send({ type: 'pause' });
-    this.#pulse(this.#trainer);
+    const { isWaiting } = this.#record;
+    this.#record.write(event);
+    if (isWaiting || !this.#record.isWaiting) return;
+    if (this.#isStarted) this.#trainer?.send({ type: 'pause' });
+    this.#pulse();
   }
 
   #goOnIfThereIsRoom(trainer: TrainerProcess): void {
-    if (!this.#journalWaits || !this.#journal?.tryAgain()) return;
-    this.#journalWaits = undefined;
-    this.#write({ type: 'handled', command: 'resume', id: 'disk', note: 'the disk was full, and there is room again' });
+    if (!this.#record.tryAgain()) return;
     if (!this.#paused) trainer.send({ type: 'resume' });
     this.#acknowledge();
-    this.#pulse(trainer);
-  }
-
-  /** Somebody deleted or moved the folder: what trains on would be seen by nobody. */
-  #checkPlace(trainer: TrainerProcess): void {
-    if (this.#isGone || this.#journal?.isInPlace !== false) return;
-    this.#isGone = true;
-    this.#fatal = {
-      code: 'run-folder-gone',
-      message: 'The folder of the run was deleted or moved while it ran',
-      file: this.#run.folder,
-    };
-    // Twice: there is nowhere to save to.
-    void trainer.stop();
-    void trainer.stop();
+    this.#pulse();
   }
 
   #stop(): void {
     this.#stopAsked = true;
     // A trainer takes no other message before its start: a stop that comes earlier is sent right behind it.
     if (this.#isStarted) void this.#trainer?.stop();
+    // There is nowhere to save to.
+    if (this.#isStarted && this.#record.isGone) void this.#trainer?.stop();
+  }
+
+  /** After a failure of ours. */
+  #end(trainer: TrainerProcess): Promise<TrainerExit> {
+    if (!this.#isStarted) trainer.endInput();
+    return trainer.stop();
   }
 
   async #untilGone(trainer: TrainerProcess): Promise<TrainerExit> {
@@ -270,34 +243,35 @@ class Supervisor {
   }
 
   async #beat(trainer: TrainerProcess): Promise<void> {
-    this.#pulse(trainer);
+    this.#pulse();
     const metrics = await sampleResources(trainer.identity?.pid);
     if (Object.keys(metrics).length > 0) this.#write({ type: 'resources', metrics });
-    const { owner } = this.#resume ?? this.#request;
-    if (!owner || this.#stopAsked || (await isAlive(owner)) !== 'gone') return;
+    if (this.#stopAsked || !(await this.#isForlorn())) return;
     this.#write({ type: 'handled', command: 'stop', id: 'owner', note: 'the terminal that owned this run is gone' });
     this.#stop();
   }
 
-  #pulse(trainer: TrainerProcess): void {
-    this.#checkPlace(trainer);
-    if (this.#isGone) return;
-    const work = workOf(trainer.identity?.pid);
+  async #isForlorn(): Promise<boolean> {
+    const { owner } = this.#resume ?? this.#request;
+    return owner !== undefined && (await isAlive(owner)) === 'gone';
+  }
+
+  #pulse(): void {
+    this.#record.pulse(this.#pulseNow());
+  }
+
+  #pulseNow(): Pulse {
+    const work = workOf(this.#trainer?.identity?.pid);
     const idle = work !== null && work === this.#work;
     this.#work = work;
-    try {
-      const waitsFor = this.#journalWaits ?? this.#trainerWaits;
-      const paused = this.#paused || waitsFor !== undefined;
-      const pulse = { step: this.#step, paused, silentMs: trainer.silentMs, idle };
-      this.#heartbeats.write({ ...pulse, ...(waitsFor && { waitsFor }) });
-    } catch (error) {
-      this.#fatal ??= errorReport(error);
-      this.#stop();
-    }
+    const waitsFor = this.#isFull || this.#record.isWaiting ? diskIsFull : this.#story.waitsFor;
+    const paused = this.#paused || waitsFor !== undefined;
+    const silentMs = this.#trainer?.silentMs ?? 0;
+    return { step: this.#story.step, paused, silentMs, idle, ...(waitsFor && { waitsFor }) };
   }
 
   async #obey(trainer: TrainerProcess): Promise<void> {
-    this.#checkPlace(trainer);
+    this.#record.checkPlace();
     this.#goOnIfThereIsRoom(trainer);
     for (const command of await this.#control.next()) {
       if (command.attempt !== this.#attempt) continue;
@@ -319,8 +293,8 @@ class Supervisor {
       case 'pause':
       case 'resume':
         this.#paused = command.type === 'pause';
-        if (!this.#journalWaits) trainer.send({ type: command.type });
-        this.#pulse(trainer);
+        if (!this.#record.isWaiting) trainer.send({ type: command.type });
+        this.#pulse();
         return;
       case 'note':
         return command.text;
@@ -329,21 +303,22 @@ class Supervisor {
     }
   }
 
-  async #conclude(exit: TrainerExit): Promise<RunExit> {
+  async #conclude(exit: TrainerExit, leave: AbortSignal): Promise<RunExit> {
+    const { step, savedStep, finished, failed } = this.#story;
     const ending = describeEnding({
       exit,
-      finished: this.#finished,
-      failed: this.#failed,
+      finished,
+      failed,
       stopAsked: this.#stopAsked,
-      step: this.#step,
-      savedStep: this.#savedStep,
-      fatal: this.#fatal,
+      step,
+      savedStep,
+      fatal: this.#record.failure,
       outOfMemoryKills: outOfMemoryKills() - this.#killsBefore,
     });
     const rule = ending.outcome === 'stopped' ? this.#broken : null;
     if (rule) ending.reason = `${brokenRuleWords(rule)}; ${ending.reason}`;
     const { code, signal, stderr } = exit;
-    const lost = this.#writeLast({ type: 'exited', code, signal, reason: ending.reason, stderr });
+    const lost = this.#record.endJournal({ type: 'exited', code, signal, reason: ending.reason, stderr });
     if (lost > 0) ending.reason += `; ${lost} records found no room on the disk`;
     const record: RunExit = {
       v: runFormat,
@@ -352,33 +327,24 @@ class Supervisor {
       ...(rule && { stopRule: rule.rule }),
       code,
       signal,
-      lastStep: this.#step,
+      lastStep: step,
       stderr,
       t: Date.now(),
     };
-    if (this.#isGone) removeRemains(this.#run);
-    if (this.#isGone && !existsSync(this.#run.folder)) return record;
-    await writeJsonSafely(this.#run.exitJson, record);
-    this.#heartbeats.end();
+    await patiently(
+      () => this.#record.end(record),
+      this.#settings.pollMs,
+      () => {
+        this.#isFull = true;
+        this.#pulse();
+        leave.throwIfAborted();
+      },
+    );
     return record;
-  }
-
-  /** Tried even after a failed write: room for it was held back. How many before it found none. */
-  #writeLast(event: JournalEvent): number {
-    try {
-      return this.#journal?.end(event) ?? 0;
-    } catch (error) {
-      this.#fatal ??= errorReport(error);
-      return 0;
-    }
   }
 }
 
-const diskIsFull = 'the disk is full: it goes on once there is room';
+/** Called off before its trainer had begun. */
+class NotWanted extends Error {}
 
-const comesOfTraining: ReadonlySet<TrainerEvent['type']> = new Set(['series', 'checked', 'evaluated', 'step']);
-
-/** "a1-step-40" → 40; 0 from the start. */
-const stepOf = (checkpoint: string | null): number => Number(checkpoint?.split('-').at(-1) ?? 0);
-
-const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: false };
+const notStarted: TrainerExit = { code: null, signal: null, stderr: [], breach: null, killedByUs: true };

@@ -51,7 +51,7 @@ export class StatusWatch {
     try {
       const [process, exit, heartbeat] = await Promise.all([run.process(), run.exit(), heartbeatOf(run)]);
       const pending = await pendingResume(run, process, exit);
-      if (pending) return await waiting(run, pending, process, exit);
+      if (pending) return await waiting(run, pending, process, exit, heartbeat);
       const attempt = newestAttempt(process, exit);
       const ofAttempt = (found: RunExit | null) => (found && found.attempt >= attempt ? found : null);
       const known = ofAttempt(exit);
@@ -79,7 +79,7 @@ export class StatusWatch {
     runner: 'alive' | 'gone' | 'unknown' | null,
     beat: Heartbeat | null,
   ): Promise<[RunStatus, string, boolean?]> {
-    if (!process) return (await isCancelled(run, 1)) ? ['stopped', cancelled] : ['queued', ''];
+    if (!process) return (await isCancelled(run, 1)) ? ['stopped', cancelled] : ['queued', beat?.waitsFor ?? ''];
     const { host } = process.runner.identity;
     if (runner === 'gone') return ['lost', await howItWasLost(process)];
     const silentMs = this.#silence(run, process, runner === 'alive', beat);
@@ -139,11 +139,13 @@ async function waiting(
   { attempt }: RunResume,
   process: RunProcess | null,
   exit: RunExit | null,
+  heartbeat: Heartbeat | null,
 ): Promise<StatusOfRun> {
+  const reason = heartbeat?.attempt === attempt ? (heartbeat.waitsFor ?? '') : '';
   const known = { attempt, step: exit?.lastStep ?? 0, process, exit: null, heartbeat: null, isRunnerSilent: false };
   return (await isCancelled(run, attempt))
     ? { ...known, status: 'stopped', reason: cancelled }
-    : { ...known, status: 'queued', reason: '' };
+    : { ...known, status: 'queued', reason };
 }
 
 const cancelled = 'cancelled before it started';

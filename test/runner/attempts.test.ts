@@ -4,10 +4,10 @@ import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { sendControl } from '../../src/runs/control.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
-import { lockHolder } from '../../src/runs/lock.ts';
 import { type RunFolder, runFormat } from '../../src/runs/runFolder.ts';
 import { writeJsonSafely } from '../../src/runs/safeFile.ts';
 import { statusOf } from '../../src/runs/status.ts';
+import { isGone } from '../runs/launchingParent.ts';
 import { ended, launch, ownHome, queueRun, startRun, testProject, until } from '../runs/testStore.ts';
 
 ownHome();
@@ -23,10 +23,11 @@ const ask = (run: RunFolder, attempt: number, checkpoint: string | null) =>
 
 test('a run that died goes on as attempt 2 from its checkpoint: same folder, same journal, one curve', async () => {
   const project = testProject();
-  const run = await startRun(project, { dieAtStep: 17 });
+  const run = await queueRun(project, { dieAtStep: 17 });
+  const { pid } = await launch(project);
   assert.equal((await ended(run)).status, 'failed');
   // It would take the new attempt at once.
-  await until('the first runner has left', async () => !(await lockHolder(project.store.runnerLock)));
+  await until('the first runner has left', () => isGone(pid));
   await ask(run, 2, 'a1-step-10');
   const waiting = await statusOf(run);
   assert.deepEqual([waiting.status, waiting.attempt, waiting.step], ['queued', 2, 16]);
@@ -73,8 +74,9 @@ test('a stop meant for an attempt that is over does not cancel the next one; a s
   const project = testProject();
   const run = await queueRun(project);
   await sendControl(run, 'stop');
-  await launch(project);
-  assert.equal((await ended(run)).status, 'stopped');
+  const { pid } = await launch(project);
+  await until('the first runner has left', () => isGone(pid));
+  assert.equal((await statusOf(run)).status, 'stopped');
   await ask(run, 2, null);
   assert.equal((await statusOf(run)).status, 'queued');
   await sendControl(run, 'stop');
