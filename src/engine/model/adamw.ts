@@ -8,7 +8,7 @@ import { adamw } from '../graph/operators/adamw.ts';
 import { add, div, minimum, sqrt } from '../graph/operators/elementwise.ts';
 import { sumSquares } from '../graph/operators/reduce.ts';
 import type { ScalarValues } from '../runtime/runtime.ts';
-import { isNorm } from './parameters.ts';
+import { isBias, isNorm } from './parameters.ts';
 
 export type AdamSettings = Pick<
   ResolvedRecipe['train'],
@@ -48,7 +48,7 @@ export function addAdamW(graph: Graph, trained: readonly Trained[], settings: Ad
         clip,
         stepSize,
         epsilon,
-        keep: settings.weight_decay > 0 && !isNorm(name) ? keep : graph.scalar(1),
+        keep: settings.weight_decay > 0 && !isNorm(name) && !isBias(name) ? keep : graph.scalar(1),
       },
       { beta1: settings.adam_beta1, beta2: settings.adam_beta2 },
     );

@@ -12,7 +12,8 @@ import { gatherRows } from '../graph/operators/rows.ts';
 import { reshape } from '../graph/operators/shape.ts';
 import { attention, swiGlu } from './layers.ts';
 import type { ModelConfig } from './modelConfig.ts';
-import { embeddingName, type Parameters } from './parameters.ts';
+import { embeddingName, hasBias, type Parameters } from './parameters.ts';
+import { ropeFrequencies } from './ropeScaling.ts';
 
 export interface BatchShape {
   rows: number;
@@ -53,9 +54,10 @@ export function decoderInputs(graph: Graph, config: ModelConfig, { rows: B, leng
 }
 
 /** Positions restart in each document, so that no position reaches the row's length. */
-function rotationTables(graph: Graph, { headWidth, ropeTheta }: ModelConfig, length: number) {
+function rotationTables(graph: Graph, { headWidth, rope }: ModelConfig, length: number) {
   const pairs = headWidth / 2;
-  const angle = (i: number) => Math.floor(i / pairs) / ropeTheta ** ((i % pairs) / pairs);
+  const frequencies = ropeFrequencies(rope, pairs);
+  const angle = (i: number) => Math.floor(i / pairs) * frequencies[i % pairs]!;
   const table = (of: (angle: number) => number) =>
     graph.constant(
       Float32Array.from({ length: length * pairs }, (_, i) => of(angle(i))),
@@ -73,26 +75,35 @@ export function decoder(config: ModelConfig, parameters: Parameters, inputs: Dec
     const h_ND = norm(x_ND, `${name}.input_layernorm`);
     x_ND = add(x_ND, selfAttention(config, parameters, inputs, `${name}.self_attn`, h_ND));
     const g_ND = norm(x_ND, `${name}.post_attention_layernorm`);
-    x_ND = add(x_ND, feedForward(parameters, `${name}.mlp`, g_ND));
+    x_ND = add(x_ND, feedForward(config, parameters, `${name}.mlp`, g_ND));
   }
   return norm(x_ND, 'model.norm');
 }
 
 function selfAttention(config: ModelConfig, parameters: Parameters, inputs: DecoderInputs, name: string, h_ND: Tensor) {
   const { rows, length, positions_BT, mask_B1TT, cos, sin } = inputs;
-  const { heads, keyValueHeads, headWidth } = config;
-  const project = (map: string, count: number) =>
-    reshape(parameters.linear(`${name}.${map}`, h_ND), [rows, length, count * headWidth]);
-  const turned = (x: Tensor) => rotate(x, positions_BT, cos, sin);
-  const q = turned(project('q_proj', heads));
-  const k = turned(project('k_proj', keyValueHeads));
-  const v = project('v_proj', keyValueHeads);
+  const { heads, keyValueHeads, headWidth, headNorms, normEpsilon } = config;
+  const project = (map: string) => linear(config, parameters, `${name}.${map}`, h_ND);
+  const flat = (x: Tensor, count: number) => reshape(x, [rows, length, count * headWidth]);
+  const normed = (x: Tensor, count: number, norm: string) =>
+    headNorms
+      ? rmsNorm(reshape(x, [rows * length, count, headWidth]), parameters.weight(`${name}.${norm}.weight`), normEpsilon)
+      : x;
+  const turned = (x: Tensor, count: number) => rotate(flat(x, count), positions_BT, cos, sin);
+  const q = turned(normed(project('q_proj'), heads, 'q_norm'), heads);
+  const k = turned(normed(project('k_proj'), keyValueHeads, 'k_norm'), keyValueHeads);
+  const v = flat(project('v_proj'), keyValueHeads);
   const mixed = attention(q, k, v, mask_B1TT, { rows, length, heads, keyValueHeads, headWidth });
-  return parameters.linear(`${name}.o_proj`, mixed);
+  return linear(config, parameters, `${name}.o_proj`, mixed);
 }
 
-function feedForward(parameters: Parameters, name: string, h_ND: Tensor): Tensor {
-  const gate = parameters.linear(`${name}.gate_proj`, h_ND);
-  const up = parameters.linear(`${name}.up_proj`, h_ND);
-  return parameters.linear(`${name}.down_proj`, swiGlu(gate, up));
+function feedForward(config: ModelConfig, parameters: Parameters, name: string, h_ND: Tensor): Tensor {
+  const gate = linear(config, parameters, `${name}.gate_proj`, h_ND);
+  const up = linear(config, parameters, `${name}.up_proj`, h_ND);
+  return linear(config, parameters, `${name}.down_proj`, swiGlu(gate, up));
+}
+
+function linear(config: ModelConfig, parameters: Parameters, name: string, x: Tensor): Tensor {
+  const y = parameters.linear(name, x);
+  return hasBias(config, name) ? add(y, parameters.weight(`${name}.bias`)) : y;
 }

@@ -5,8 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { whyNotEmbedded } from '../../domain/embeddedModels.ts';
+import { familyOf, whyNotEmbedded } from '../../domain/embeddedModels.ts';
 import { EngineError } from '../engineError.ts';
+import type { Rope, RopeScaling } from './ropeScaling.ts';
 
 export interface ModelConfig {
   vocabularySize: number;
@@ -18,7 +19,11 @@ export interface ModelConfig {
   feedForwardWidth: number;
   maxPositions: number;
   normEpsilon: number;
-  ropeTheta: number;
+  rope: Rope;
+  /** Linear maps of a layer that add a bias, by the last part of their names. */
+  biased: ReadonlySet<string>;
+  /** Queries and keys are normalised in each head before they are turned. */
+  headNorms: boolean;
   /** Input embeddings and output head are one tensor. */
   tiedHead: boolean;
   /** Standard deviation of fresh weights. */
@@ -35,7 +40,12 @@ const layers = count.max(4096);
 const rope = z.object({
   rope_type: z.string().optional(),
   type: z.string().optional(),
-  rope_theta: z.number().optional(),
+  rope_theta: z.number().positive().optional(),
+  factor: z.number().min(1).optional(),
+  low_freq_factor: z.number().positive().optional(),
+  high_freq_factor: z.number().positive().optional(),
+  original_max_position_embeddings: count.optional(),
+  partial_rotary_factor: z.number().optional(),
 });
 const schema = z.object({
   architectures: z.array(z.string()).nullish(),
@@ -56,6 +66,8 @@ const schema = z.object({
   attention_bias: z.boolean().nullish(),
   mlp_bias: z.boolean().nullish(),
   sliding_window: z.number().nullish(),
+  use_sliding_window: z.boolean().nullish(),
+  layer_types: z.array(z.string()).nullish(),
   tie_word_embeddings: z.boolean().default(false),
   initializer_range: z.number().nonnegative().default(0.02),
   quantization_config: z.unknown().optional(),
@@ -103,10 +115,45 @@ export function parseModelConfig(raw: unknown, file?: string): ModelConfig {
     feedForwardWidth: c.intermediate_size,
     maxPositions: c.max_position_embeddings,
     normEpsilon: c.rms_norm_eps,
-    ropeTheta: c.rope_theta ?? c.rope_parameters?.rope_theta ?? 10_000,
+    rope: {
+      theta: c.rope_theta ?? c.rope_parameters?.rope_theta ?? 10_000,
+      scaling: ropeScaling(c.rope_scaling ?? c.rope_parameters, file),
+    },
+    biased: new Set(biasedMaps(c)),
+    headNorms: familyOf(c) === 'qwen3',
     tiedHead: c.tie_word_embeddings,
     initializerRange: c.initializer_range,
   };
+}
+
+function ropeScaling(c: z.infer<typeof rope> | null | undefined, file: string | undefined): RopeScaling | undefined {
+  const type = c?.rope_type ?? c?.type;
+  if (!c || (type !== 'linear' && type !== 'llama3')) return undefined;
+  const { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } = c;
+  if (factor && type === 'linear') return { type, factor };
+  if (factor && low_freq_factor && high_freq_factor && original_max_position_embeddings && type === 'llama3') {
+    return {
+      type,
+      factor,
+      lowFrequencyFactor: low_freq_factor,
+      highFrequencyFactor: high_freq_factor,
+      originalPositions: original_max_position_embeddings,
+    };
+  }
+  throw new EngineError('model-config', `config.json: RoPE scaling "${type}" lacks one of its numbers`, {
+    file,
+    remedy:
+      type === 'linear'
+        ? 'It needs factor.'
+        : 'It needs factor, low_freq_factor, high_freq_factor and original_max_position_embeddings.',
+  });
+}
+
+const attentionMaps = ['q_proj', 'k_proj', 'v_proj'];
+
+function biasedMaps(c: z.infer<typeof schema>): string[] {
+  const attention = c.attention_bias ? [...attentionMaps, 'o_proj'] : familyOf(c) === 'qwen2' ? attentionMaps : [];
+  return c.mlp_bias ? [...attention, 'gate_proj', 'up_proj', 'down_proj'] : attention;
 }
 
 function refuseUnsupported(c: z.infer<typeof schema>, file: string | undefined): void {
@@ -115,6 +162,6 @@ function refuseUnsupported(c: z.infer<typeof schema>, file: string | undefined):
   throw new EngineError('model-unsupported', `config.json: ${why}`, {
     file,
     remedy:
-      'The embedded engine takes models of the Llama family: RMSNorm, plain RoPE, SwiGLU, no biases. For others: engine: torch.',
+      'The embedded engine takes Llama, SmolLM2, Mistral, Qwen2 and Qwen3, with plain, linear or llama3 RoPE. For others: engine: torch.',
   });
 }

@@ -16,7 +16,7 @@ import type { FloatDtype } from '../weights/float.ts';
 import { ModelWeights } from '../weights/modelFolder.ts';
 import { firstMoment, secondMoment } from './adamw.ts';
 import { parseModelConfig, readModelConfig } from './modelConfig.ts';
-import { isNorm, parameterShapes } from './parameters.ts';
+import { isBias, isNorm, parameterShapes } from './parameters.ts';
 import { baseName } from './programs.ts';
 import { TunedLanguageModel } from './tunedLanguageModel.ts';
 import type { OpenFreshModel, OpenTuningModel, TuningModel } from './tuningModel.ts';
@@ -111,9 +111,10 @@ export async function openFreshModel(options: OpenFreshModel): Promise<TuningMod
   });
 }
 
-/** Norms start at 1, everything else normal with the configuration's deviation. */
+/** Norms start at 1, biases at 0, everything else normal with the configuration's deviation. */
 function freshValues(name: string, shape: Shape, deviation: number, stream: RandomStream, lane: number): Float32Array {
   const values = new Float32Array(size(shape));
+  if (isBias(name)) return values;
   return isNorm(name) ? values.fill(1) : values.map((_, i) => stream.normal(i, lane) * deviation);
 }
 

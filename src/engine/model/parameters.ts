@@ -9,7 +9,7 @@ import type { ModelConfig } from './modelConfig.ts';
 
 export interface Parameters {
   weight(name: string): Tensor;
-  /** x (N, in) → (N, out) through the map `module` (its weight is `module`.weight, (out, in)). */
+  /** x (N, in) → (N, out) through the map `module` (its weight is `module`.weight, (out, in)), without its bias. */
   linear(module: string, x: Tensor): Tensor;
 }
 
@@ -22,22 +22,32 @@ export function parameterShapes(config: ModelConfig): Map<string, Shape> {
   const shapes = new Map<string, Shape>([[embeddingName, [vocabularySize, width]]]);
   for (let layer = 0; layer < config.layers; layer++) {
     const prefix = `model.layers.${layer}`;
-    shapes.set(`${prefix}.input_layernorm.weight`, [width]);
-    shapes.set(`${prefix}.self_attn.q_proj.weight`, [heads * headWidth, width]);
-    shapes.set(`${prefix}.self_attn.k_proj.weight`, [keyValueHeads * headWidth, width]);
-    shapes.set(`${prefix}.self_attn.v_proj.weight`, [keyValueHeads * headWidth, width]);
-    shapes.set(`${prefix}.self_attn.o_proj.weight`, [width, heads * headWidth]);
-    shapes.set(`${prefix}.post_attention_layernorm.weight`, [width]);
-    shapes.set(`${prefix}.mlp.gate_proj.weight`, [feedForwardWidth, width]);
-    shapes.set(`${prefix}.mlp.up_proj.weight`, [feedForwardWidth, width]);
-    shapes.set(`${prefix}.mlp.down_proj.weight`, [width, feedForwardWidth]);
+    const norm = (name: string, width: number) => shapes.set(`${prefix}.${name}.weight`, [width]);
+    const linear = (name: string, outWidth: number, inWidth: number) => {
+      shapes.set(`${prefix}.${name}.weight`, [outWidth, inWidth]);
+      if (hasBias(config, name)) shapes.set(`${prefix}.${name}.bias`, [outWidth]);
+    };
+    norm('input_layernorm', width);
+    linear('self_attn.q_proj', heads * headWidth, width);
+    linear('self_attn.k_proj', keyValueHeads * headWidth, width);
+    linear('self_attn.v_proj', keyValueHeads * headWidth, width);
+    linear('self_attn.o_proj', width, heads * headWidth);
+    if (config.headNorms) for (const name of ['q_norm', 'k_norm']) norm(`self_attn.${name}`, headWidth);
+    norm('post_attention_layernorm', width);
+    linear('mlp.gate_proj', feedForwardWidth, width);
+    linear('mlp.up_proj', feedForwardWidth, width);
+    linear('mlp.down_proj', width, feedForwardWidth);
   }
   shapes.set('model.norm.weight', [width]);
   if (!config.tiedHead) shapes.set('lm_head.weight', [vocabularySize, width]);
   return shapes;
 }
 
+export const hasBias = (config: ModelConfig, module: string): boolean =>
+  config.biased.has(module.slice(module.lastIndexOf('.') + 1));
+
 export const isNorm = (name: string): boolean => name.endsWith('norm.weight');
+export const isBias = (name: string): boolean => name.endsWith('.bias');
 
 /** Weights as state inputs of one graph; a tensor that is asked for twice is one input. */
 export class StateInputs {

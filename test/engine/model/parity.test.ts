@@ -2,15 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Batch } from '../../../src/engine/batch.ts';
 import { accumulator } from '../../../src/engine/model/programs.ts';
-import { batchOf, type FixtureName, fixtureBatch, numbersOf, tensorsOf, withModel } from './tinyLlama.ts';
+import { batchOf, type FixtureName, fixtureBatch, fixtureNames, numbersOf, tensorsOf, withModel } from './tinyLlama.ts';
 
-const names: FixtureName[] = ['tied', 'untied'];
+const described: Record<FixtureName, string> = {
+  tied: 'tied Llama',
+  untied: 'untied Llama',
+  llama3: 'Llama with llama3 RoPE',
+  linear: 'Llama with linear RoPE and biases everywhere',
+  qwen2: 'Qwen2',
+  qwen3: 'Qwen3',
+};
 
 const largest = (a: ArrayLike<number>) => Array.from(a).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>) => largest(Array.from(a, (x, i) => x - b[i]!));
 
-for (const name of names) {
-  test(`logits and losses of a ${name} Llama are those of transformers`, async () => {
+for (const name of fixtureNames) {
+  const model = described[name];
+  test(`logits and losses of a ${model} are those of transformers`, async () => {
     const numbers = numbersOf(name);
     await withModel({ name }, async model => {
       const batch = fixtureBatch(name);
@@ -21,7 +29,7 @@ for (const name of names) {
     });
   });
 
-  test(`gradients of every tensor of a ${name} Llama are torch's`, async () => {
+  test(`gradients of every tensor of a ${model} are torch's`, async () => {
     const expected = await tensorsOf(name, 'gradients.safetensors');
     await withModel({ name }, async model => {
       await model.probe([fixtureBatch(name)]);
@@ -34,7 +42,7 @@ for (const name of names) {
     });
   });
 
-  test(`three steps of AdamW with clipping and decay move a ${name} Llama as torch does`, async () => {
+  test(`three steps of AdamW with clipping and decay move a ${model} as torch does`, async () => {
     const { adamw } = numbersOf(name);
     const expected = await tensorsOf(name, 'after-3-steps.safetensors');
     const train = {

@@ -1,4 +1,4 @@
-/** The fixtures tied/ and untied/: tiny Llamas with torch's numbers, and recipes to tune them. */
+/** The fixtures: tiny models of each family with torch's numbers, and recipes to tune them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,8 @@ import type { TuningModel } from '../../../src/engine/model/tuningModel.ts';
 import { SafetensorsFile } from '../../../src/engine/weights/safetensors.ts';
 import { type RecipeInput, type ResolvedRecipe, recipeSchema } from '../../../src/recipe/schema.ts';
 
-export type FixtureName = 'tied' | 'untied';
+export const fixtureNames = ['tied', 'untied', 'llama3', 'linear', 'qwen2', 'qwen3'] as const;
+export type FixtureName = (typeof fixtureNames)[number];
 
 export const fixtureFolder = (name: FixtureName): string =>
   fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));

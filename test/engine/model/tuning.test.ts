@@ -186,9 +186,11 @@ test('batches that the model cannot take are refused by their numbers', async ()
 const config = JSON.parse(await readFile(join(fixtureFolder('tied'), 'config.json'), 'utf8'));
 const refused: [string, Record<string, unknown>, RegExp][] = [
   ['another architecture', { architectures: ['GPT2LMHeadModel'] }, /architecture GPT2LMHeadModel is not supported/],
-  ['RoPE scaling', { rope_parameters: { rope_type: 'llama3', rope_theta: 1e4 } }, /RoPE scaling "llama3"/],
-  ['older RoPE scaling', { rope_scaling: { type: 'linear', factor: 2 } }, /RoPE scaling "linear"/],
-  ['biases', { attention_bias: true }, /biases/],
+  ['unknown RoPE scaling', { rope_parameters: { rope_type: 'longrope', rope_theta: 1e4 } }, /RoPE scaling "longrope"/],
+  ['older unknown RoPE scaling', { rope_scaling: { type: 'dynamic', factor: 2 } }, /RoPE scaling "dynamic"/],
+  ['half a RoPE scaling', { rope_scaling: { rope_type: 'llama3', factor: 8 } }, /"llama3" lacks one of its numbers/],
+  ['RoPE on a part', { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } }, /a part of each head/],
+  ['layers that slide', { layer_types: ['full_attention', 'sliding_attention'] }, /sliding/],
   ['another activation', { hidden_act: 'gelu' }, /activation gelu/],
   ['quantized weights', { quantization_config: { bits: 4 } }, /quantized/],
   ['a sliding window', { sliding_window: 4096 }, /sliding-window/],
