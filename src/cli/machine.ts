@@ -3,12 +3,14 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { checkEngine } from '../runs/engineFolder.ts';
 import { chooseNode, type NodeChoice } from '../runs/nodePath.ts';
+import type { PythonWish } from '../runs/pythonPath.ts';
 import { RunsError } from '../runs/runsError.ts';
 import { findStore, type Store, storeOf } from '../runs/store.ts';
 
 export interface Machine {
   engineFolder: string;
   node: NodeChoice;
+  pythonWish: PythonWish;
   modelRoots: string[];
   threads?: number;
   /** Program and arguments as a JSON list, for tests of what surrounds a trainer. */
@@ -18,11 +20,12 @@ export interface Machine {
 export async function thisMachine(): Promise<Machine> {
   const engineFolder = ownEngineFolder();
   checkEngine(engineFolder);
-  const { HOLDFAST_NODE, HOLDFAST_MODEL_FOLDERS, HOLDFAST_THREADS, HOLDFAST_TRAINER } = process.env;
+  const { HOLDFAST_NODE, HOLDFAST_PYTHON, HOLDFAST_MODEL_FOLDERS, HOLDFAST_THREADS, HOLDFAST_TRAINER } = process.env;
   const trainer = HOLDFAST_TRAINER ? (JSON.parse(HOLDFAST_TRAINER) as string[]) : undefined;
   return {
     engineFolder,
     node: await chooseNode(HOLDFAST_NODE),
+    pythonWish: HOLDFAST_PYTHON ? { setting: HOLDFAST_PYTHON } : {},
     modelRoots: (HOLDFAST_MODEL_FOLDERS ?? '').split(delimiter).filter(Boolean),
     ...(HOLDFAST_THREADS && { threads: positiveInteger('HOLDFAST_THREADS', HOLDFAST_THREADS) }),
     ...(trainer && { trainer }),

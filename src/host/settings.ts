@@ -7,6 +7,7 @@ type NotificationLevel = 'all' | 'problems' | 'none';
 
 export interface Settings {
   nodePath: string | undefined;
+  python: string | undefined;
   home: string | undefined;
   runsFolder: string | undefined;
   modelFolders: string[];
@@ -18,6 +19,7 @@ export function readSettings(): Settings {
   const settings = vscode.workspace.getConfiguration('holdfast');
   return {
     nodePath: folder(settings.get<string>('nodePath')),
+    python: folder(settings.get<string>('python')),
     home: folder(settings.get<string>('home')),
     runsFolder: folder(settings.get<string>('runsFolder')),
     modelFolders: (settings.get<string[]>('modelFolders') ?? []).map(folder).filter(path => path !== undefined),

@@ -13,6 +13,7 @@ export function crossFieldComplaints(recipe: Recipe): Complaint[] {
     ...leaks(recipe),
     ...fileKinds(recipe),
     ...whatIsWatched(recipe),
+    ...whatCalculates(recipe),
     ...stopRuleComplaints(recipe),
   ];
 }
@@ -153,6 +154,12 @@ function fileKinds(recipe: Recipe): Complaint[] {
         'Convert it to jsonl or txt.',
       );
     });
+}
+
+function whatCalculates({ engine, runtime }: Recipe): Complaint[] {
+  if (engine !== 'torch' || runtime === 'auto') return [];
+  const message = `runtime: ${runtime} belongs to the embedded engine, and the recipe asks for torch`;
+  return [complaint('conflict', ['runtime'], message, 'Leave runtime out, or set engine: node.')];
 }
 
 function whatIsWatched({ retain }: Recipe): Complaint[] {

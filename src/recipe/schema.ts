@@ -281,7 +281,12 @@ export const recipeSchema = z.strictObject({
       description:
         'Rules that end the run early, saved: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
     }),
-  engine: z.enum(['auto', 'node']).default('auto').describe('What trains. auto chooses and says why.'),
+  engine: z
+    .enum(['auto', 'node', 'torch'])
+    .default('auto')
+    .describe(
+      'What trains: node, the embedded engine that needs nothing installed, or torch, for any transformers model (`holdfast doctor --install torch`). auto takes node wherever it computes the model, and says why.',
+    ),
   runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),
 });
 

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BrokenRule, brokenRuleWords, StopRules } from '../domain/stopRules.ts';
 import type { ControlCommand } from '../protocol/control.ts';
@@ -26,6 +27,7 @@ import { writeJsonSafely } from '../runs/safeFile.ts';
 import { isCancelled } from '../runs/status.ts';
 import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
+import { embeddedProgram, type TrainerProgram, trainerProgram } from '../runs/trainerProgram.ts';
 import { type Pulse, workOf } from './heartbeats.ts';
 import { diskIsFull, patiently } from './patiently.ts';
 import { recallRules } from './recallRules.ts';
@@ -61,6 +63,7 @@ class Supervisor {
   readonly #story: TrainerStory;
   #trainer: TrainerProcess | null = null;
   #isStarted = false;
+  #isPrepared = false;
   /** What the trainer had computed at the last heartbeat. */
   #work: string | null = null;
   #paused = false;
@@ -88,8 +91,8 @@ class Supervisor {
     if (leave.aborted) stop();
     let exit = notStarted;
     try {
-      const trainer = await this.#begin();
-      exit = await this.#untilGone(trainer);
+      const record = await this.#begin();
+      exit = await this.#train(record);
     } catch (error) {
       if (!(error instanceof NotWanted)) this.#record.fail(errorReport(error));
       if (this.#trainer) exit = await this.#end(this.#trainer);
@@ -100,7 +103,7 @@ class Supervisor {
   }
 
   /** Whatever needs room before the first step waits for it. */
-  async #begin(): Promise<TrainerProcess> {
+  async #begin(): Promise<RunProcess> {
     const { processJson } = this.#run;
     const runner = { identity: await ownIdentity(), marker: process.env[runnerMarkerName] ?? randomUUID() };
     const { v, attempt, startedAt } = { v: runFormat, attempt: this.#attempt, startedAt: this.#startedAt };
@@ -109,12 +112,33 @@ class Supervisor {
     await this.#whenThereIsRoom(() => writeJsonSafely(processJson, record));
     await this.#whenThereIsRoom(() => this.#makeFolders());
     this.#rules = await recallRules(this.#run, this.#request.recipe.stop_if, this.#story.step);
-    this.#trainer = await this.#startTrainer();
-    const { identity, marker } = this.#trainer;
+    return record;
+  }
+
+  /** A trainer that reads no data itself gets them from the embedded engine. */
+  async #train(record: RunProcess): Promise<TrainerExit> {
+    const { engine, node } = this.#request;
+    const parts = { ...engine, engineFolder: engine.folder, node };
+    const program = trainerProgram(parts);
+    if (!program.needsPrepared) return this.#runJob({ job: 'train' }, program, record);
+    const { prepared } = this.#run;
+    try {
+      const exit = await this.#runJob({ job: 'prepare', prepared }, embeddedProgram(parts), record);
+      return this.#isPrepared ? await this.#runJob({ job: 'train', prepared }, program, record) : exit;
+    } finally {
+      await rm(prepared, { recursive: true, force: true });
+    }
+  }
+
+  async #runJob(asked: Asked, program: TrainerProgram, record: RunProcess): Promise<TrainerExit> {
+    this.#isStarted = false;
+    const trainer = await this.#startTrainer(program, asked.job);
+    this.#trainer = trainer;
+    const { identity, marker } = trainer;
     const known: RunProcess = { ...record, trainer: identity && { identity, marker } };
-    await this.#whenThereIsRoom(() => writeJsonSafely(processJson, known));
-    this.#start(this.#trainer);
-    return this.#trainer;
+    await this.#whenThereIsRoom(() => writeJsonSafely(this.#run.processJson, known));
+    this.#start(trainer, asked);
+    return this.#untilGone(trainer);
   }
 
   /** A stop that comes while it waits is not for the journal, which may not be there yet. */
@@ -141,32 +165,32 @@ class Supervisor {
     }
   }
 
-  #startTrainer(): Promise<TrainerProcess> {
-    const { engine, node } = this.#request;
-    const program = engine.trainer ?? [join(engine.folder, 'trainer.cjs')];
-    this.#record.write({ type: 'launched', engine: program.join(' '), node: node.path, reason: node.reason });
+  #startTrainer({ tool, args }: TrainerProgram, job: Asked['job']): Promise<TrainerProcess> {
+    const { reason: why } = this.#request.engine;
+    const reason = why ? `${why}; ${tool.reason}` : tool.reason;
+    this.#record.write({ type: 'launched', engine: args.join(' '), node: tool.path, reason });
     return TrainerProcess.start({
-      node,
-      program,
+      node: tool,
+      program: args,
       cwd: this.#run.folder,
       // The request carries this user's seal.
       trusted: true,
       logFile: this.#run.trainerLog,
       limits: this.#settings.limits,
-      onEvent: event => this.#heard(event),
+      onEvent: event => (job === 'prepare' ? this.#heardPreparing(event) : this.#heard(event)),
     });
   }
 
-  #start(trainer: TrainerProcess): void {
+  #start(trainer: TrainerProcess, asked: Asked): void {
     const { recipe, paths, threads } = this.#request;
     const { checkpoints, items, samples, model } = this.#run;
     const outputs = { checkpoints, items, samples, model, cache: sharedCache() };
     const name = this.#beginning;
     const fork = name !== null && name === this.#request.parent?.checkpoint;
     const resume = name === null ? undefined : { checkpoint: join(checkpoints, name), ...(fork && { fork }) };
-    trainer.send({ type: 'start', job: 'train', attempt: this.#attempt, recipe, paths, outputs, threads, resume });
+    trainer.send({ type: 'start', ...asked, attempt: this.#attempt, recipe, paths, outputs, threads, resume });
     this.#isStarted = true;
-    if (this.#record.isWaiting) trainer.send({ type: 'pause' });
+    if (this.#paused || this.#record.isWaiting) trainer.send({ type: 'pause' });
     if (this.#stopAsked) void trainer.stop();
   }
 
@@ -179,6 +203,14 @@ class Supervisor {
     this.#acknowledge();
     this.#judge(event);
     if (this.#story.isOver) this.#trainer?.endInput();
+  }
+
+  /** Its greeting and its end are not those of the run, unless it came to none. */
+  #heardPreparing(event: TrainerEvent): void {
+    if (event.type === 'hello') return;
+    this.#isPrepared = event.type === 'finished' && event.reason === 'completed';
+    if (this.#isPrepared) this.#trainer?.endInput();
+    else this.#heard(event);
   }
 
   #rewind(): void {
@@ -342,6 +374,12 @@ class Supervisor {
     );
     return record;
   }
+}
+
+/** `prepared`: where the data lie that a trainer does not read itself. */
+interface Asked {
+  job: 'prepare' | 'train';
+  prepared?: string;
 }
 
 /** Called off before its trainer had begun. */

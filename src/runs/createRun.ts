@@ -10,10 +10,12 @@ import { resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe, VariantName } from '../recipe/schema.ts';
 import { resolvePaths } from './allowedRoots.ts';
 import { type CheckpointName, copyCheckpoint } from './checkpointFiles.ts';
+import { chooseEngine } from './chooseEngine.ts';
 import { engineVersion } from './engineFolder.ts';
 import { gitState } from './gitState.ts';
 import { chooseNode, type NodeChoice } from './nodePath.ts';
 import type { ProcessIdentity } from './processIdentity.ts';
+import type { PythonWish } from './pythonPath.ts';
 import { redact } from './redact.ts';
 import { type RunFolder, runFormat } from './runFolder.ts';
 import { newRunId, nextCreationTime } from './runId.ts';
@@ -37,6 +39,8 @@ export interface CreateRun {
   /** The machine's list of further folders a recipe may point into. */
   modelRoots?: string[];
   node?: NodeChoice;
+  /** Where the torch engine's Python is looked for. */
+  pythonWish?: PythonWish;
   threads?: number;
   /** Runs of one comparison share a name. */
   group?: string;
@@ -61,7 +65,11 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
   });
   const { parent } = options;
   const createdAt = nextCreationTime();
-  const [node, git] = await Promise.all([options.node ?? chooseNode(), gitState(dirname(recipeFile))]);
+  const [node, git, engine] = await Promise.all([
+    options.node ?? chooseNode(),
+    gitState(dirname(recipeFile)),
+    chooseEngine(recipe, paths, options),
+  ]);
   await store.prepare();
   const run = store.run(newRunId(recipe.name, new Date(createdAt)));
   const request = await sealRequest(
@@ -78,7 +86,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
       engine: {
         folder: resolve(options.engineFolder),
         version: engineVersion(options.engineFolder),
-        ...(options.trainer && { trainer: options.trainer }),
+        ...engine,
       },
       node,
       argv: process.argv.slice(1).map(word => redact(word)),

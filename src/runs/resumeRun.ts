@@ -66,7 +66,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
 
 export interface ForkRun extends Omit<ResumeRun, 'trusted' | 'asItRan'> {
   /** What this machine brings to a new run. */
-  machine: Pick<CreateRun, 'engineFolder' | 'node' | 'modelRoots' | 'threads' | 'trainer'>;
+  machine: Pick<CreateRun, 'engineFolder' | 'node' | 'pythonWish' | 'modelRoots' | 'threads' | 'trainer'>;
   name?: string;
 }
 
@@ -158,6 +158,7 @@ async function refuseOtherFiles(
     paths,
     engineFolder: engine.folder,
     ...(engine.trainer && { trainer: engine.trainer }),
+    ...(engine.python && { python: engine.python }),
     node,
     threads,
     trusted,

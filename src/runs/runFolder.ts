@@ -43,6 +43,10 @@ export const runRequestSchema = z.object({
     version: shortText,
     /** A trainer program in place of the folder's own, with its arguments. */
     trainer: z.array(z.string().max(4096)).min(1).max(64).optional(),
+    /** What runs the torch engine; without it the embedded one trains. */
+    python: z.object({ path: absolute, reason: shortText }).optional(),
+    /** Why this engine. */
+    reason: shortText.optional(),
   }),
   node: z.object({ path: absolute, env: z.record(z.string(), z.string()), reason: shortText }),
   argv: z.array(z.string().max(4096)).max(256),
@@ -191,6 +195,10 @@ export class RunFolder {
   }
   get model(): string {
     return this.file('model');
+  }
+  /** For trainers that read no data themselves; there only while one runs. */
+  get prepared(): string {
+    return this.file('prepared');
   }
 
   /** Readers give `null` when there is no file and throw `RunsError('damaged')` when it is not what it should be. */

@@ -1,4 +1,7 @@
-/** One question to a trainer, without a run: `check`, `evaluate`, `generate`. Nothing is left in the store. */
+/**
+ * One question to a trainer, without a run: `check`, `evaluate`, `generate`. A trainer that reads no data itself gets them
+ * prepared first. Nothing is left in the store.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +11,10 @@ import { checkEngine } from './engineFolder.ts';
 import { describeEnding, outOfMemoryKills } from './exitReason.ts';
 import { holdfastHome } from './home.ts';
 import type { NodeChoice } from './nodePath.ts';
+import type { PythonChoice } from './pythonPath.ts';
 import { RunsError } from './runsError.ts';
 import { type TrainerLimits, TrainerProcess } from './trainerProcess.ts';
+import { embeddedProgram, type TrainerProgram, trainerProgram } from './trainerProgram.ts';
 
 export interface TrainerJob {
   job: StartCommand['job'];
@@ -18,6 +23,8 @@ export interface TrainerJob {
   paths: Record<string, string>;
   engineFolder: string;
   node: NodeChoice;
+  /** Asks the torch engine. */
+  python?: PythonChoice;
   trusted: boolean;
   trainer?: string[];
   threads?: number;
@@ -32,52 +39,59 @@ export interface TrainerJob {
 export async function runTrainerJob(job: TrainerJob): Promise<TrainerEvent[]> {
   if (!job.trainer) checkEngine(job.engineFolder);
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  const events: TrainerEvent[] = [];
-  const killsBefore = outOfMemoryKills();
   try {
-    const trainer = await TrainerProcess.start({
-      node: job.node,
-      program: job.trainer ?? [join(job.engineFolder, 'trainer.cjs')],
-      cwd: folder,
-      trusted: job.trusted,
-      limits: job.limits,
-      onEvent: event => {
-        events.push(event);
-        job.onEvent?.(event);
-        if (event.type === 'finished') trainer.endInput();
-      },
-    });
-    const stop = () => void trainer.stop();
-    job.signal?.addEventListener('abort', stop);
-    if (job.signal?.aborted) stop();
-    trainer.send({
-      type: 'start',
-      job: job.job,
-      attempt: 1,
-      recipe: job.recipe,
-      paths: job.paths,
-      outputs: outputsIn(folder),
-      threads: job.threads,
-      resume: job.resume,
-    });
-    const exit = await trainer.exited;
-    job.signal?.removeEventListener('abort', stop);
-    const ending = describeEnding({
-      exit,
-      finished: events.find(event => event.type === 'finished')?.reason ?? null,
-      failed: events.find((event): event is FailedEvent => event.type === 'failed') ?? null,
-      stopAsked: job.signal?.aborted ?? false,
-      step: 0,
-      savedStep: 0,
-      fatal: null,
-      outOfMemoryKills: outOfMemoryKills() - killsBefore,
-    });
-    if (ending.outcome === 'finished') return events;
-    const error = ending.error ?? { code: 'stopped', message: ending.reason };
-    throw new RunsError(error.code, error.message, error);
+    const program = trainerProgram(job);
+    if (!program.needsPrepared) return await ask(job, program, folder);
+    const prepared = join(folder, 'prepared');
+    await ask({ ...job, job: 'prepare' }, embeddedProgram(job), folder, prepared);
+    return await ask(job, program, folder, prepared);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function ask(
+  job: TrainerJob,
+  program: TrainerProgram,
+  folder: string,
+  prepared?: string,
+): Promise<TrainerEvent[]> {
+  const events: TrainerEvent[] = [];
+  const killsBefore = outOfMemoryKills();
+  const trainer = await TrainerProcess.start({
+    node: program.tool,
+    program: program.args,
+    cwd: folder,
+    trusted: job.trusted,
+    limits: job.limits,
+    onEvent: event => {
+      events.push(event);
+      job.onEvent?.(event);
+      if (event.type === 'finished') trainer.endInput();
+    },
+  });
+  const stop = () => void trainer.stop();
+  job.signal?.addEventListener('abort', stop);
+  if (job.signal?.aborted) stop();
+  const { recipe, paths, threads, resume } = job;
+  const outputs = outputsIn(folder);
+  trainer.send({ type: 'start', job: job.job, attempt: 1, recipe, paths, outputs, prepared, threads, resume });
+  const exit = await trainer.exited;
+  job.signal?.removeEventListener('abort', stop);
+  const finished = events.find(event => event.type === 'finished')?.reason ?? null;
+  const ending = describeEnding({
+    exit,
+    finished,
+    failed: events.find((event): event is FailedEvent => event.type === 'failed') ?? null,
+    stopAsked: job.signal?.aborted ?? false,
+    step: 0,
+    savedStep: 0,
+    fatal: null,
+    outOfMemoryKills: outOfMemoryKills() - killsBefore,
+  });
+  if (ending.outcome === 'finished') return events;
+  const error = ending.error ?? { code: 'stopped', message: ending.reason };
+  throw new RunsError(error.code, error.message, error);
 }
 
 /** The cache is the user's, never the project's: a repository could bring forged base scores. */

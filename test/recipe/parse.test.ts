@@ -92,7 +92,6 @@ const later = [
   'stages: []',
   'command: [x]',
   'launch: torchrun',
-  'engine: torch',
   'runtime: tensorflow',
   'method: { replay: { data: x.txt, source: self } }',
   'method: { narrow: { tune: half } }',
@@ -175,7 +174,7 @@ test('a section with all its keys commented out is told, not taken for defaults'
 });
 
 test('every problem of a file is told at once, in the order of the text', () => {
-  const text = `lora_rank: 4\n${start}train: { seed: x, learn_rate: 3 }\nengine: torch\n`;
+  const text = `lora_rank: 4\n${start}train: { seed: x, learn_rate: 3 }\nruntime: tensorflow\n`;
   assert.deepEqual(
     parseRecipe(text).problems.map(({ code }) => code),
     ['foreign-key', 'wrong-type', 'unknown-key', 'not-supported-yet'],

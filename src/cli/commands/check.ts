@@ -6,6 +6,7 @@ import type { EstimateEvent, FirstBatchEvent, PreparedEvent } from '../../protoc
 import { parseRecipe } from '../../recipe/parse.ts';
 import { flattenSettings } from '../../recipe/resolve.ts';
 import { resolvePaths } from '../../runs/allowedRoots.ts';
+import { chooseEngine } from '../../runs/chooseEngine.ts';
 import { readRecipe, resolveText } from '../../runs/createRun.ts';
 import { runTrainerJob } from '../../runs/trainerJob.ts';
 import { type Command, jsonOption, list, onlyPositional, text } from '../command.ts';
@@ -38,7 +39,8 @@ export const check: Command = {
     const recipe = resolveText(recipeFile, recipeText, { variant, overrides: list(values, 'set') });
     const machine = await thisMachine();
     const paths = resolvePaths(recipe, { ...machine, recipeFile, storeRoot: store.root });
-    const events = await runTrainerJob({ ...machine, job: 'check', recipe, paths, trusted: true });
+    const asked = { ...machine, ...(await chooseEngine(recipe, paths, machine)) };
+    const events = await runTrainerJob({ ...asked, job: 'check', recipe, paths, trusted: true });
     const prepared = events.find(event => event.type === 'prepared') ?? null;
     const firstBatch = events.find(event => event.type === 'firstBatch') ?? null;
     const estimate = events.find(event => event.type === 'estimate') ?? null;

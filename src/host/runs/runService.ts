@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import type { TrainerEvent } from '../../protocol/trainer.ts';
 import type { Recipe, ResolvedRecipe, VariantName } from '../../recipe/schema.ts';
 import type { NodeChoice } from '../../runs/nodePath.ts';
+import type { PythonWish } from '../../runs/pythonPath.ts';
 import type { Rerun } from '../../runs/rerun.ts';
 import type { ForkRun, Resumed, ResumeRun } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
@@ -15,6 +16,7 @@ import { RunsError } from '../../runs/runsError.ts';
 import type { Steering } from '../../runs/steerRun.ts';
 import { findStore, type Store } from '../../runs/store.ts';
 import { readSettings } from '../settings.ts';
+import { pythonWish } from './pythonWish.ts';
 import type { RunEntry } from './runsModel.ts';
 
 /** A recipe as it stands in an editor or on the disk. */
@@ -35,6 +37,7 @@ interface Machine {
   store: Store;
   engineFolder: string;
   node: NodeChoice;
+  pythonWish: PythonWish;
   modelRoots: string[];
   trainer?: string[];
 }
@@ -109,11 +112,13 @@ export class RunService {
   async check(recipe: RecipeText, variant: VariantName, signal: AbortSignal): Promise<TrainerEvent[]> {
     const { resolveText } = await import('../../runs/createRun.ts');
     const { resolvePaths } = await import('../../runs/allowedRoots.ts');
+    const { chooseEngine } = await import('../../runs/chooseEngine.ts');
     const { runTrainerJob } = await import('../../runs/trainerJob.ts');
     const machine = await this.#machine(recipe);
     const resolved = resolveText(recipe.file, recipe.text, { variant });
     const paths = resolvePaths(resolved, { ...machine, storeRoot: machine.store.root });
-    return runTrainerJob({ ...machine, job: 'check', recipe: resolved, paths, trusted: isTrusted(), signal });
+    const asked = { ...machine, ...(await chooseEngine(resolved, paths, machine)) };
+    return runTrainerJob({ ...asked, job: 'check', recipe: resolved, paths, trusted: isTrusted(), signal });
   }
 
   /** One more attempt of a run that is over. */
@@ -136,7 +141,8 @@ export class RunService {
     const tools = await this.#tools();
     const trainer = trainerOfTests();
     const { forkRun } = await import('../../runs/resumeRun.ts');
-    const machine = { ...tools, modelRoots: readSettings().modelFolders, ...(trainer && { trainer }) };
+    const { modelFolders: modelRoots } = readSettings();
+    const machine = { ...tools, modelRoots, pythonWish: await pythonWish(), ...(trainer && { trainer }) };
     const forked = await forkRun({ ...options, store, run: folder, machine });
     await this.#launch({ ...tools, store }, [forked.run]);
     return forked;
@@ -191,6 +197,7 @@ export class RunService {
       recipeText: recipe.text,
       store: this.storeOf(recipe.file),
       modelRoots: readSettings().modelFolders,
+      pythonWish: await pythonWish(),
       ...(trainer && { trainer }),
     };
   }
