@@ -146,7 +146,7 @@ function readCounts(suite: Suite, file: string, ok: boolean): Counts {
 
 /** A detached runner may need a moment to write its last file. Whatever lives longer was forgotten. */
 async function leftovers(): Promise<string | null> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(100)) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
     if (markedProcesses(temporary).length === 0) return null;
   }
   const left = markedProcesses(temporary).map(({ command }) => command.slice(0, 200));

@@ -42,8 +42,8 @@ function holdfast(project: TestProject, ...words: string[]): Promise<Outcome> {
 
 /** Stopped at a step after its checkpoints at 10 and 20; the stop itself saves one more. */
 async function stoppedRun(project: TestProject): Promise<RunFolder> {
-  const run = await startRun(project, { steps: 60, rate: 100 });
-  await until('step 21', async () => (await statusOf(run)).step >= 21);
+  const run = await startRun(project, { steps: 60, standsAt: 25 });
+  await until('step 25', async () => (await statusOf(run)).step === 25);
   await sendControl(run, 'stop');
   await ended(run);
   return run;
@@ -67,8 +67,8 @@ test('resume goes on with a stopped run from its newest checkpoint, to the end, 
 
 test('resume of a run whose runner was killed adopts it: nothing is missing and nothing is doubled', async () => {
   const project = testProject();
-  const run = await startRun(project, { steps: 60, rate: 100 });
-  await until('step 15', async () => (await statusOf(run)).step >= 15);
+  const run = await startRun(project, { steps: 60, standsAt: 15 });
+  await until('step 15', async () => (await statusOf(run)).step === 15);
   const { runner } = await until('the process', () => run.process());
   process.kill(runner.identity.pid, 'SIGKILL');
   assert.equal((await ended(run)).status, 'lost');

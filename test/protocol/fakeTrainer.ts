@@ -69,7 +69,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
   if (!start.resume) say(evaluation(start, 0, false, options));
   let step = Number(start.resume?.checkpoint.split('-').at(-1) ?? 0);
   while (step < steps && !(stopping && !options.ignoresStop) && !(inputEnded && !options.ignoresStop)) {
-    if (paused || options.waitsBefore) {
+    if (paused || options.waitsBefore || (step === options.standsAt && !start.resume)) {
       await pause(10);
       continue;
     }

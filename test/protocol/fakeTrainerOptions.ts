@@ -21,6 +21,8 @@ export interface FakeTrainerOptions {
   hangs?: 'before hello' | 'after start';
   /** Stands there, and obeys. */
   waitsBefore?: 'first step';
+  /** Stands behind this step until it is told to stop; one that was resumed does not. */
+  standsAt?: number;
   garbage?: 'first' | 'some' | 'many' | 'huge';
   protocol?: number;
   /** Fails in an orderly way instead of training. */

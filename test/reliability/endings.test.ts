@@ -66,10 +66,9 @@ async function endUnwatched(number: number): Promise<void> {
   const downSeconds = count(0, [0, 20, 60][number % 3]!);
   const project = testProject();
   const run = await queueRun(project, { steps: 1000, rate: 100, ...trainer });
-  const parent = await parentThatLaunches(project.folder, quick);
-  await until('a step', async () => (await statusOf(run)).step > 0);
   // Paused, so that the end comes after the parent is gone, however busy the machine is.
   await sendControl(run, 'pause');
+  const parent = await parentThatLaunches(project.folder, quick);
   await until('paused', async () => (await statusOf(run)).status === 'paused');
   process.kill(parent, 'SIGKILL');
   await until('the parent is gone', () => isGone(parent));

@@ -44,7 +44,7 @@ export async function endMarked(marker: string, graceMs = 5000): Promise<void> {
   const deadline = Date.now() + graceMs;
   while (markedProcesses(marker).length > 0) {
     if (Date.now() > deadline) signalAll(marker, 'SIGKILL');
-    if (Date.now() > deadline + 5000) throw new Error(`Processes of ${marker} do not end`);
+    if (Date.now() > deadline + 60_000) throw new Error(`Processes of ${marker} do not end`);
     await sleep(50);
   }
 }
