@@ -1,0 +1,1 @@
+"""The torch engine: the trainer program in Python, speaking the trainer protocol over stdio."""

@@ -1,0 +1,174 @@
+"""
+Scores a tuned model beside its base: every item of the probe sets and of held-out task sets, and the KL to the base. A
+fixed nested subset during the run, all items at the end. What the scores say of a budget is told by who reads them.
+Knows nothing of training or of wires.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..atomic_file import write_atomic
+from ..batch import Row, make_batch
+from ..engine_error import EngineError
+from ..prepared import Prepared, ScoredSet
+from ..protocol import Event
+from .base_scores import BaseScores
+from .fingerprints import digest
+from .item_scores import ItemScore, score_items, scored_rows
+from .model_pair import ModelPair
+
+kl_rows = 32
+"""Rows of each set on which the KL to the base is taken."""
+
+
+@dataclass
+class Evaluator:
+    pair: ModelPair
+    prepared: Prepared
+    train_sample: list[Row]
+    items_in_run: int
+    seed: int
+    cache_folder: str
+    cache_key: str
+    items_folder: str
+    on_progress: Callable[[str, float], None]
+
+    def __post_init__(self) -> None:
+        self._base: dict[str, BaseScores] = {}
+
+    def evaluate(self, step: int, final: bool) -> Event:
+        sets = self.prepared.sets
+        scored: dict[str, Any] = {}
+        lines: list[str] = []
+        for i, each in enumerate(sets):
+
+            def tell(phase: str, fraction: float, done: int = i) -> None:
+                self.on_progress(phase, (done + fraction) / len(sets))
+
+            places = _places(each, final, self.items_in_run)
+            base, tuned = self._score(each, places, final, tell)
+            lines += _item_lines(each, places, base, tuned)
+            scored[each.name] = {
+                "kind": each.kind,
+                "replayed": each.replayed,
+                **({"budget": each.budget} if each.budget else {}),
+                "base": [_told(score) for score in base],
+                "tuned": [_told(score) for score in tuned],
+            }
+        divergences = self._divergences()
+        items = "final.jsonl" if final else f"step-{step:06d}.jsonl"
+        write_atomic(os.path.join(self.items_folder, items), "".join(lines))
+        return {
+            "type": "scored",
+            "step": step,
+            "seed": self.seed,
+            "final": final,
+            "sets": scored,
+            "kl": divergences,
+            "items": items,
+        }
+
+    @property
+    def sequences_in_run(self) -> int:
+        """Sequences scored at one point during the run, for an estimate of its time."""
+        return sum(
+            len(each.items[place].sequences)
+            for each in self.prepared.sets
+            for place in _places(each, False, self.items_in_run)
+        )
+
+    def familiar_rows(self) -> list[Row] | None:
+        """Some rows of the first probe set: the base should know them."""
+        probe = next((each for each in self.prepared.sets if each.kind != "learning"), None)
+        return [[item.sequences[item.main]] for item in probe.items[:scored_rows]] if probe else None
+
+    def _score(
+        self, each: ScoredSet, places: Sequence[int], final: bool, tell: Callable[[str, float], None]
+    ) -> tuple[list[ItemScore], list[ItemScore]]:
+        def score(who: str, chosen: Sequence[int], phase: str) -> list[ItemScore]:
+            items = [each.items[place] for place in chosen]
+            found = score_items(
+                each.kind, items, lambda batch: self.pair.score(batch, who), lambda done: tell(phase, done)
+            )
+            _refuse_not_finite(who, each, chosen, found)
+            return found
+
+        if each.name not in self._base:
+            key = digest([self.cache_key, each.kind, each.fingerprint])
+            self._base[each.name] = BaseScores(self.cache_folder, key)
+        base = self._base[each.name].of(places, lambda missing: score("base", missing, "base scores"))
+        return base, score("tuned", places, "final evaluation" if final else "evaluating")
+
+    def _divergences(self) -> dict[str, float]:
+        found = {"train": self._divergence(self.train_sample)} if self.train_sample else {}
+        for each in self.prepared.sets:
+            if each.kind != "learning":
+                chosen = [each.items[place] for place in each.order[:kl_rows]]
+                found[each.name] = self._divergence([[item.sequences[item.main]] for item in chosen])
+        return found
+
+    def _divergence(self, rows: list[Row]) -> float:
+        """Nats per target token over all rows."""
+        total, tokens = 0.0, 0
+        for start in range(0, len(rows), scored_rows):
+            batch = make_batch(rows[start : start + scored_rows])
+            total += float(self.pair.divergence(batch).sum(dtype="float64"))
+            tokens += int((batch.labels >= 0).sum())
+        return total / tokens
+
+
+def plain_means(event: Event) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """Of an evaluation: rise of loss and drop of accuracy in points by probe set, loss of the tuned by task set."""
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    rises, drops, losses = {}, {}, {}
+    for name, each in event["sets"].items():
+        base, tuned = each["base"], each["tuned"]
+        if each["kind"] == "learning":
+            losses[name] = mean([score["loss"] for score in tuned])
+            continue
+        rises[name] = mean([after["loss"] - before["loss"] for before, after in zip(base, tuned, strict=True)])
+        if "correct" in base[0]:
+            drops[name] = 100 * (mean([s["correct"] for s in base]) - mean([s["correct"] for s in tuned]))
+    return rises, drops, losses
+
+
+def _places(each: ScoredSet, final: bool, items_in_run: int) -> list[int]:
+    """The first of a fixed order, the same for every run: smaller subsets lie within larger ones."""
+    return list(range(len(each.items))) if final else each.order[:items_in_run]
+
+
+def _told(score: ItemScore) -> ItemScore:
+    return {key: value for key, value in score.items() if key != "pick"}
+
+
+def _item_lines(
+    each: ScoredSet, places: Sequence[int], base: Sequence[ItemScore], tuned: Sequence[ItemScore]
+) -> list[str]:
+    about = {"set": each.name, "kind": each.kind, "file": each.file}
+    return [
+        json.dumps({**about, "line": each.items[place].line, "base": base[i], "tuned": tuned[i]}, ensure_ascii=False) + "\n"
+        for i, place in enumerate(places)
+    ]
+
+
+def _refuse_not_finite(who: str, each: ScoredSet, places: Sequence[int], scores: Sequence[ItemScore]) -> None:
+    for place, score in zip(places, scores, strict=True):
+        if math.isfinite(score["loss"]):
+            continue
+        line = each.items[place].line
+        raise EngineError(
+            "not-finite",
+            f"The {who} model's loss on {each.name}, line {line}, is {score['loss']}",
+            file=each.file,
+            line=line,
+            remedy="Lower the learning rate." if who == "tuned" else "The base model itself gives no finite loss here.",
+        )

@@ -1,0 +1,62 @@
+"""
+Scores items: what the log-likelihoods of an item's sequences say about it. One code path for the base and the tuned
+model, for probe sets and for held-out task rows. Knows nothing of runs, caches or statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..batch import Batch, Tokens, make_batch
+from ..prepared import Item
+
+ItemScore = dict[str, Any]
+"""loss: mean −log p of the item's target tokens, nats per token. tokens. correct, pick: of choice and pairs."""
+
+ScoreBatch = Callable[[Batch], np.ndarray]
+
+scored_rows = 16
+"""Sequences scored at once. Fixed, so that the numbers do not depend on a recipe's batch size."""
+
+
+def score_items(
+    kind: str, items: Sequence[Item], score: ScoreBatch, on_progress: Callable[[float], None] = lambda _: None
+) -> list[ItemScore]:
+    places = [(item, i, sequence) for item, each in enumerate(items) for i, sequence in enumerate(each.sequences)]
+    places.sort(key=lambda place: len(place[2]))
+    sums: list[list[tuple[float, int]]] = [[(0.0, 0)] * len(each.sequences) for each in items]
+    for start in range(0, len(places), scored_rows):
+        block = places[start : start + scored_rows]
+        losses = score(make_batch([[sequence] for _, _, sequence in block]))
+        for row, (item, i, sequence) in zip(losses, block, strict=True):
+            sums[item][i] = _sum_targets(row, sequence)
+        on_progress(min(1.0, (start + scored_rows) / len(places)))
+    return [_conclude(kind, item, own) for item, own in zip(items, sums, strict=True)]
+
+
+def _sum_targets(losses_T: np.ndarray, sequence: Tokens) -> tuple[float, int]:
+    """Position t holds the loss of token t + 1."""
+    wanted = sequence.targets[1:] == 1
+    return float(losses_T[: len(wanted)][wanted].sum(dtype=np.float64)), int(wanted.sum())
+
+
+def _conclude(kind: str, item: Item, sums: list[tuple[float, int]]) -> ItemScore:
+    if kind == "choice":
+        # As acc_norm of lm-evaluation-harness: the highest log-likelihood per character wins; the first of equals.
+        assert item.characters is not None
+        per_character = [nll / count for (nll, _), count in zip(sums, item.characters, strict=True)]
+        pick = per_character.index(min(per_character))
+        return {**_mean_loss([sums[item.main]]), "correct": pick == item.main, "pick": pick}
+    if kind == "pairs":
+        # The whole sentence's log-likelihood decides; equal ones are wrong.
+        good, bad = sums
+        return {**_mean_loss([good]), "correct": good[0] < bad[0]}
+    return _mean_loss(sums)
+
+
+def _mean_loss(sums: list[tuple[float, int]]) -> ItemScore:
+    tokens = sum(count for _, count in sums)
+    return {"loss": sum(nll for nll, _ in sums) / tokens, "tokens": tokens}

@@ -1,0 +1,170 @@
+"""
+From hidden states to losses, in chunks of tokens, so that (tokens, vocabulary) is never held as a whole, let alone twice.
+Makes its own gradients in the same pass: the tokens' weights are known beforehand. Softmax and sums are taken in f32,
+products in the dtype of the hidden states, the head's gradient is summed in f32.
+
+N tokens, D width, V vocabulary
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+chunk_cells = {"cpu": 2**22, "cuda": 2**27}
+"""Logits held at once, as tokens · vocabulary: what fits a cache, or what fills a GPU."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = softcap(scale · hidden · weightᵀ + bias)"""
+
+    weight_VD: torch.Tensor
+    bias_V: torch.Tensor | None = None
+    scale: float = 1.0
+    softcap: float | None = None
+
+    def logits(self, hidden_ND: torch.Tensor) -> torch.Tensor:
+        """In f32."""
+        with torch.autocast(hidden_ND.device.type, enabled=False):
+            z_NV = torch.nn.functional.linear(hidden_ND, self.weight_VD.to(hidden_ND.dtype)).float()
+            if self.bias_V is not None:
+                z_NV = z_NV + self.bias_V.float()
+        if self.scale != 1.0:
+            z_NV = z_NV * self.scale
+        return z_NV if self.softcap is None else self.softcap * torch.tanh(z_NV / self.softcap)
+
+    def pull_back(self, gradient_NV: torch.Tensor, logits_NV: torch.Tensor) -> torch.Tensor:
+        """From the gradient by the logits to that by hidden · weightᵀ."""
+        if self.softcap is not None:
+            gradient_NV = gradient_NV * (1 - (logits_NV / self.softcap) ** 2)
+        return gradient_NV if self.scale == 1.0 else gradient_NV * self.scale
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Gives the base's predictions of the same tokens."""
+
+    hidden_ND: torch.Tensor
+    head: Head
+    ratio_N: torch.Tensor
+    """What KL counts beside the cross-entropy of the same token; any factor T² is in here."""
+    direction: str
+    """forward: KL(base ‖ tuned). reverse: KL(tuned ‖ base)."""
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Losses:
+    objective: torch.Tensor
+    """Σ weights · (cross-entropy + ratio · divergence). The only one that can be differentiated."""
+    cross_entropy_N: torch.Tensor
+    divergence_N: torch.Tensor | None
+
+
+def losses(
+    hidden_ND: torch.Tensor,
+    head: Head,
+    labels_N: torch.Tensor,
+    weights_N: torch.Tensor,
+    teacher: Teacher | None = None,
+    *,
+    with_cross_entropy: bool = True,
+) -> Losses:
+    """Without cross-entropy the objective is the KL part alone."""
+    objective, cross_entropy, divergence = _Losses.apply(
+        hidden_ND, head.weight_VD, head, labels_N, weights_N, teacher, with_cross_entropy
+    )
+    return Losses(objective, cross_entropy, divergence)
+
+
+@torch.no_grad()
+def token_losses(hidden_ND: torch.Tensor, head: Head, labels_N: torch.Tensor) -> torch.Tensor:
+    """(N) −log p(label), in f32."""
+    parts = [_cross_entropy(head.logits(h), y) for h, y in _chunks(head, hidden_ND, labels_N)]
+    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)
+
+
+@torch.no_grad()
+def token_divergences(hidden_ND: torch.Tensor, head: Head, base_ND: torch.Tensor, base_head: Head) -> torch.Tensor:
+    """(N) KL(base ‖ tuned) at T = 1, in f32."""
+    parts = []
+    for h, h0 in _chunks(head, hidden_ND, base_ND):
+        log_p, log_p0 = head.logits(h).log_softmax(-1), base_head.logits(h0).log_softmax(-1)
+        parts.append((log_p0.exp() * (log_p0 - log_p)).sum(-1))
+    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)
+
+
+class _Losses(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden_ND, weight_VD, head, labels_N, weights_N, teacher, with_cross_entropy):
+        count = hidden_ND.shape[0]
+        cross_entropy_N = hidden_ND.new_zeros(count, dtype=torch.float32)
+        divergence_N = None if teacher is None else torch.zeros_like(cross_entropy_N)
+        d_hidden_ND = torch.zeros_like(hidden_ND) if ctx.needs_input_grad[0] else None
+        d_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        cast_VD = weight_VD.to(hidden_ND.dtype)
+        for part in _slices(head, count, hidden_ND.device):
+            h, y = hidden_ND[part], labels_N[part]
+            z = head.logits(h)
+            log_p = z.log_softmax(-1)
+            cross_entropy_N[part] = -log_p.gather(-1, y[:, None])[:, 0]
+            dz = _cross_entropy_gradient(log_p, y) if with_cross_entropy else torch.zeros_like(log_p)
+            if teacher is not None:
+                divergence_N[part], pull = _divergence(z, log_p, teacher, part)
+                dz += teacher.ratio_N[part, None] * pull
+            dz = head.pull_back(dz * weights_N[part, None], z).to(hidden_ND.dtype)
+            with torch.autocast(hidden_ND.device.type, enabled=False):
+                if d_hidden_ND is not None:
+                    d_hidden_ND[part] = dz @ cast_VD
+                if d_weight_VD is not None:
+                    d_weight_VD += dz.T @ h
+        per_token = cross_entropy_N if with_cross_entropy else torch.zeros_like(cross_entropy_N)
+        if teacher is not None:
+            per_token = per_token + teacher.ratio_N * divergence_N
+        ctx.gradients = (d_hidden_ND, d_weight_VD)
+        ctx.mark_non_differentiable(*(t for t in (cross_entropy_N, divergence_N) if t is not None))
+        return (weights_N * per_token).sum(), cross_entropy_N, divergence_N
+
+    @staticmethod
+    def backward(ctx, d_objective, *_):
+        d_hidden_ND, d_weight_VD = ctx.gradients
+        ctx.gradients = None
+        scaled = [None if d is None else d * d_objective.to(d.dtype) for d in (d_hidden_ND, d_weight_VD)]
+        return *scaled, None, None, None, None, None
+
+
+def _divergence(z, log_p, teacher: Teacher, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """The KL of every token of the part at the temperature, and its gradient by the logits."""
+    t = teacher.temperature
+    z0 = teacher.head.logits(teacher.hidden_ND[part])
+    log_q = log_p if t == 1 else (z / t).log_softmax(-1)
+    log_q0 = (z0 / t).log_softmax(-1)
+    if teacher.direction == "forward":
+        q0 = log_q0.exp()
+        return (q0 * (log_q0 - log_q)).sum(-1), (log_q.exp() - q0) / t
+    q = log_q.exp()
+    apart = log_q - log_q0
+    divergence = (q * apart).sum(-1)
+    return divergence, q * (apart - divergence[:, None]) / t
+
+
+def _cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits_NV, labels_N, reduction="none")
+
+
+def _cross_entropy_gradient(log_p_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+    gradient = log_p_NV.exp()
+    gradient[torch.arange(len(labels_N), device=labels_N.device), labels_N] -= 1
+    return gradient
+
+
+def _slices(head: Head, count: int, device: torch.device) -> list[slice]:
+    cells = chunk_cells.get(device.type, chunk_cells["cpu"])
+    size = max(64, cells // head.weight_VD.shape[0])
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _chunks(head: Head, first: torch.Tensor, second: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [(first[part], second[part]) for part in _slices(head, first.shape[0], first.device)]

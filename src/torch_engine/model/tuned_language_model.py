@@ -1,0 +1,266 @@
+"""
+A transformers model that is tuned, beside its base: the same model with every change switched off, or a second copy.
+Scores, steps and answers; knows nothing of files of text, of recipes' paths or of wires.
+
+B rows, T length, N label tokens of the batch, D width
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import peft
+import torch
+import transformers
+
+from ..batch import Batch, ignored_label
+from ..engine_error import EngineError
+from ..methods.lora import LoraPlan, plain_name
+from ..methods.regularize import Regularizer
+from ..state.state_store import StateStore
+from .load_model import head_of, takes_positions
+from .loss_head import Head, Teacher, losses, token_divergences, token_losses
+from .loss_sums import LossSums, StepCounts, StepMetrics
+from .optimizer import Optimizer
+from .precision import Precision
+
+
+@dataclass
+class Parts:
+    model: transformers.PreTrainedModel
+    adapted: peft.PeftModel | None
+    """The same model with adapters in it."""
+    lora: LoraPlan | None
+    copy: transformers.PreTrainedModel | None
+    """A second set of weights, where the recipe asks for it."""
+    trained: dict[str, torch.nn.Parameter]
+    base_values: dict[torch.nn.Parameter, torch.Tensor]
+    """What the base holds where the tuned model differs."""
+    regularizer: Regularizer | None
+    optimizer: Optimizer | None
+    state: StateStore
+    precision: Precision
+    parameters: int
+
+
+class TunedLanguageModel:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._head = head_of(parts.model)
+        self._copy_head = head_of(parts.copy) if parts.copy else None
+        self._takes_positions = takes_positions(parts.model)
+        self._settled: dict[torch.nn.Parameter, torch.Tensor] | None = None
+        self.state = parts.state
+        self.parameters = parts.parameters
+        self.trained_names = list(parts.trained)
+        self.trained_parameters = sum(p.numel() for p in parts.trained.values())
+        self.vocabulary_size = self._head.weight_VD.shape[0]
+        config = parts.model.config.get_text_config()
+        self.max_positions = int(getattr(config, "max_position_embeddings", None) or 2**31 - 1)
+        self.teacher = parts.regularizer.choice if parts.regularizer else None
+        self.device = parts.precision.device
+
+    @property
+    def transformer(self) -> transformers.PreTrainedModel:
+        return self._parts.model
+
+    @property
+    def adapted(self) -> peft.PeftModel | None:
+        return self._parts.adapted
+
+    @property
+    def lora(self) -> LoraPlan | None:
+        return self._parts.lora
+
+    @property
+    def trained(self) -> dict[str, torch.nn.Parameter]:
+        return self._parts.trained
+
+    @property
+    def precision(self) -> Precision:
+        return self._parts.precision
+
+    def own_tensors(self) -> dict[str, torch.Tensor]:
+        """The model's own, without adapters, by the names that transformers gives them."""
+        named = self._parts.model.named_parameters()
+        return {plain_name(name): p.data for name, p in named if ".lora_" not in name}
+
+    def step(self, batches: Sequence[Batch], learning_rate: float) -> StepMetrics:
+        """Accumulates the micro-batches, clips, updates. Losses are divided by the step's own token counts."""
+        optimizer = self._parts.optimizer
+        if optimizer is None or self._settled is not None:
+            raise EngineError("state", "The model is open for scoring: no step can be made")
+        counts = self._count(batches)
+        sums = self._accumulate(optimizer, batches, counts, with_cross_entropy=True)
+        norm = optimizer.step(learning_rate)
+        return sums.means(counts, float(norm))
+
+    def probe(self, batches: Sequence[Batch]) -> tuple[StepMetrics, float]:
+        """The terms of the objective without an update, and the norm of the regularizer's own gradient."""
+        optimizer = self._parts.optimizer
+        if optimizer is None:
+            raise EngineError("state", "The model is open for scoring: no step can be made")
+        counts = self._count(batches)
+        sums = self._accumulate(optimizer, batches, counts, with_cross_entropy=True)
+        metrics = sums.means(counts, optimizer.gradient_norm())
+        penalty_norm = 0.0
+        if self._parts.regularizer:
+            self._accumulate(optimizer, batches, counts, with_cross_entropy=False)
+            penalty_norm = optimizer.gradient_norm()
+        optimizer.forget_gradients()
+        return metrics, penalty_norm
+
+    @torch.no_grad()
+    def score(self, batch: Batch, which: str) -> np.ndarray:
+        """(B, T) −log p(label) of each position, 0 where ignored. `base` is the same code path."""
+        batch = batch.to(self.device)
+        index, labels = _targets(batch)
+        hidden, head = self._hidden(batch, index, which)
+        return _spread(batch, index, token_losses(hidden, head, labels))
+
+    @torch.no_grad()
+    def divergence(self, batch: Batch) -> np.ndarray:
+        """(B, T) KL(base ‖ tuned) at T = 1 of each labelled position, 0 elsewhere."""
+        batch = batch.to(self.device)
+        index, _ = _targets(batch)
+        base, base_head = self._hidden(batch, index, "base")
+        hidden, head = self._hidden(batch, index, "tuned")
+        return _spread(batch, index, token_divergences(hidden, head, base, base_head))
+
+    @torch.no_grad()
+    def logits(self, batch: Batch, which: str) -> np.ndarray:
+        """(B, T, V), for independent checks."""
+        batch = batch.to(self.device)
+        every = torch.arange(batch.rows * batch.length, device=self.device)
+        hidden, head = self._hidden(batch, every, which)
+        return head.logits(hidden).view(batch.rows, batch.length, -1).cpu().numpy()
+
+    @torch.no_grad()
+    def answer(self, ids: list[int], which: str, *, most: int, limit: int, stop: set[int]) -> list[int]:
+        """Greedy: up to `most` tokens, the text never longer than `limit`. The first of equals is taken."""
+        answer: list[int] = []
+        with self._weights(which) as (model, head), self._parts.precision.autocast():
+            cache, fresh = None, torch.tensor([ids], device=self.device)
+            while len(answer) < most and len(ids) + len(answer) < limit:
+                found = model.get_decoder()(input_ids=fresh, past_key_values=cache, use_cache=True)
+                following = int(head.logits(found.last_hidden_state[:, -1]).argmax())
+                if following in stop:
+                    break
+                answer.append(following)
+                cache, fresh = found.past_key_values, torch.tensor([[following]], device=self.device)
+        return answer
+
+    def settle(self, values: dict[torch.nn.Parameter, torch.Tensor]) -> None:
+        """From here on `tuned` means these values, adapters off: the weights as they are saved. No step can follow."""
+        self._settled = values
+
+    def settled(self) -> contextlib.AbstractContextManager[None]:
+        """The parameters hold what `tuned` means now."""
+        return _swapped(self._settled or {})
+
+    @property
+    def is_settled(self) -> bool:
+        return self._settled is not None
+
+    def _accumulate(
+        self, optimizer: Optimizer, batches: Sequence[Batch], counts: StepCounts, *, with_cross_entropy: bool
+    ) -> LossSums:
+        optimizer.forget_gradients()
+        sums = LossSums(self._parts.regularizer)
+        for batch in (one.to(self.device) for one in batches):
+            index, labels = _targets(batch)
+            if len(labels) == 0:
+                continue
+            teacher = self._teacher(batch, index, counts)
+            hidden, head = self._hidden(batch, index, "tuned")
+            weights = torch.full((len(labels),), 1 / counts.targets, device=self.device)
+            found = losses(hidden, head, labels, weights, teacher, with_cross_entropy=with_cross_entropy)
+            if found.objective.requires_grad:
+                found.objective.backward()
+            sums.add(batch.kind, found.cross_entropy_N, found.divergence_N)
+        return sums
+
+    @torch.no_grad()
+    def _teacher(self, batch: Batch, index: torch.Tensor, counts: StepCounts) -> Teacher | None:
+        """Before the tuned pass: between a pass and its gradient no weight may be swapped."""
+        regularizer = self._parts.regularizer
+        if regularizer is None or batch.kind not in regularizer.on:
+            return None
+        hidden, head = self._hidden(batch, index, "base", from_copy=True)
+        ratio = regularizer.factor * counts.targets / counts.regularized
+        return Teacher(
+            hidden,
+            head,
+            torch.full((len(index),), ratio, device=self.device),
+            regularizer.direction,
+            regularizer.temperature,
+        )
+
+    def _hidden(
+        self, batch: Batch, index: torch.Tensor, which: str, *, from_copy: bool = False
+    ) -> tuple[torch.Tensor, Head]:
+        """(N, D) hidden states at the chosen cells, and the head that belongs to them."""
+        inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
+        if self._takes_positions:
+            inputs["position_ids"] = batch.positions
+        elif batch.is_packed:
+            name = type(self._parts.model).__name__
+            raise EngineError("model-unsupported", f"{name} cannot take packed rows", remedy="Set train.packing: false.")
+        with self._weights(which, from_copy=from_copy) as (model, head), self._parts.precision.autocast():
+            hidden = model.get_decoder()(**inputs).last_hidden_state
+        return hidden.flatten(0, 1)[index], head
+
+    @contextlib.contextmanager
+    def _weights(self, which: str, *, from_copy: bool = False) -> Iterator[tuple[transformers.PreTrainedModel, Head]]:
+        parts = self._parts
+        if which == "base" and from_copy and parts.copy is not None:
+            assert self._copy_head is not None
+            yield parts.copy, self._copy_head
+            return
+        values = parts.base_values if which == "base" else self._settled
+        if values is None:
+            yield parts.model, self._head
+            return
+        off = parts.adapted.disable_adapter() if parts.adapted else contextlib.nullcontext()
+        with off, _swapped(values):
+            # The head outlives the swap: it must hold on to these values, not to the parameter.
+            yield parts.model, replace(self._head, weight_VD=self._head.weight_VD.detach())
+
+    def _count(self, batches: Sequence[Batch]) -> StepCounts:
+        regularizer = self._parts.regularizer
+        on = regularizer.on if regularizer else ()
+        counts = [(batch.kind, int((batch.labels != ignored_label).sum())) for batch in batches]
+        targets = sum(count for _, count in counts)
+        if targets == 0:
+            remedy = "Look at the loss mask with Check: max_length may cut the answers away."
+            raise EngineError("no-targets", "None of the rows of this step has a token to learn from", remedy=remedy)
+        return StepCounts(targets, sum(count for kind, count in counts if kind in on))
+
+
+@contextlib.contextmanager
+def _swapped(values: dict[torch.nn.Parameter, torch.Tensor]) -> Iterator[None]:
+    own = {parameter: parameter.data for parameter in values}
+    try:
+        for parameter, value in values.items():
+            parameter.data = value
+        yield
+    finally:
+        for parameter, value in own.items():
+            parameter.data = value
+
+
+def _targets(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cells (b · T + t) that predict a label, and the labels."""
+    flat = batch.labels.flatten()
+    index = (flat != ignored_label).nonzero()[:, 0]
+    return index, flat[index]
+
+
+def _spread(batch: Batch, index: torch.Tensor, values: torch.Tensor) -> np.ndarray:
+    spread = values.new_zeros(batch.rows * batch.length)
+    spread[index] = values
+    return spread.view(batch.rows, batch.length).cpu().numpy()

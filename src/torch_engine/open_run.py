@@ -1,0 +1,193 @@
+"""Opens what a run needs, in order: data, model, base, evaluator; says what was prepared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .engine_error import EngineError
+from .environment import environment
+from .evaluate.evaluator import Evaluator
+from .evaluate.fingerprints import digest
+from .evaluate.model_pair import ModelPair
+from .model.memory import Load, Shape, bytes_needed
+from .model.open_tuning_model import open_tuning_model
+from .model.precision import Precision, choose_precision
+from .model.save_model import ModelWriter
+from .model.tuned_language_model import TunedLanguageModel
+from .numerics import numerics_version
+from .prepared import Prepared, prepared_of
+from .protocol import Event, Start
+from .run_identity import RunIdentity, run_identity
+
+Observer = Callable[[Event], None]
+
+
+@dataclass
+class OpenedRun:
+    prepared: Prepared
+    model: TunedLanguageModel
+    model_folder: str
+    pair: ModelPair
+    evaluator: Evaluator
+    writer: ModelWriter
+    fingerprints: dict
+    identity: RunIdentity
+    """What a resumed run must share with its beginning."""
+
+
+def open_run(start: Start, observer: Observer) -> OpenedRun:
+    recipe = start.recipe
+    observer({"type": "progress", "phase": "loading", "fraction": 0})
+    prepared = prepared_of(start)
+    threads = use_threads(start)
+    precision = choose_precision()
+    model_folder, base_folder = path_of(start, recipe["model"]), path_of(start, recipe["retain"]["base"])
+    model = open_tuning_model(model_folder, recipe, precision)
+    observer({"type": "progress", "phase": "loading", "fraction": 1})
+    check_fits(model, prepared, start)
+    pair = ModelPair(model, open_other_base(start, model, base_folder) if base_folder != model_folder else None)
+    fingerprints = {**prepared.about["fingerprints"], "cacheKey": cache_key(prepared, precision)}
+    observer(_prepared_event(start, prepared, model, fingerprints, threads))
+    return OpenedRun(
+        prepared=prepared,
+        model=model,
+        model_folder=model_folder,
+        pair=pair,
+        evaluator=evaluator_of(start, prepared, pair, fingerprints["cacheKey"], observer),
+        writer=ModelWriter(model, model_folder, model.lora, recipe["output"]["dtype"]),
+        fingerprints=fingerprints,
+        identity=run_identity(prepared, computes(precision)),
+    )
+
+
+def path_of(start: Start, written: str) -> str:
+    """The recipe's path as the launcher checked it."""
+    if written in start.paths:
+        return start.paths[written]
+    remedy = "Paths are relative to the recipe and must lie within the allowed folders."
+    raise EngineError("path-not-allowed", f"{written} was not resolved to a file", remedy=remedy)
+
+
+def use_threads(start: Start) -> int:
+    threads = start.threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    return threads
+
+
+def computes(precision: Precision) -> str:
+    return f"torch {torch.__version__} {precision.device.type} {precision.name}"
+
+
+def cache_key(prepared: Prepared, precision: Precision) -> str:
+    return digest([prepared.about["scoringKey"], numerics_version, computes(precision)])
+
+
+def open_other_base(start: Start, model: TunedLanguageModel, folder: str) -> TunedLanguageModel:
+    """Where forgetting is measured against another base."""
+    plain = {**start.recipe, "adapter": None, "method": {}}
+    base = open_tuning_model(folder, plain, model.precision, is_tuned=False)
+    if base.vocabulary_size != model.vocabulary_size:
+        message = f"The base has {base.vocabulary_size} tokens, the model {model.vocabulary_size}"
+        remedy = "Choose a base of the same family in retain.base."
+        raise EngineError("base-mismatch", message, file=folder, remedy=remedy)
+    return base
+
+
+def check_fits(model: TunedLanguageModel, prepared: Prepared, start: Start) -> None:
+    size, length = prepared.about["tokenizer"]["size"], start.recipe["train"]["max_length"]
+    if not model.vocabulary_size / 2 < size <= model.vocabulary_size:
+        raise EngineError(
+            "tokenizer-mismatch",
+            f"The tokenizer has {size} tokens, the model's vocabulary {model.vocabulary_size}: they do not belong together",
+            file=path_of(start, start.recipe["model"]),
+            remedy="Put the tokenizer files that came with this model into its folder.",
+        )
+    if length > model.max_positions:
+        message = f"train.max_length is {length}, the model takes {model.max_positions} tokens"
+        remedy = f"Set train.max_length to {model.max_positions} or less."
+        raise EngineError("recipe-invalid", message, remedy=remedy)
+
+
+def evaluator_of(start: Start, prepared: Prepared, pair: ModelPair, key: str, observer: Observer) -> Evaluator:
+    recipe, outputs = start.recipe, start.outputs
+    return Evaluator(
+        pair=pair,
+        prepared=prepared,
+        train_sample=prepared.train_sample(),
+        items_in_run=recipe["evaluate"]["items"],
+        seed=recipe["train"]["seed"],
+        cache_folder=outputs["cache"],
+        cache_key=key,
+        items_folder=outputs["items"],
+        on_progress=lambda phase, done: observer({"type": "progress", "phase": phase, "fraction": done}),
+    )
+
+
+def runtime_of(precision: Precision) -> dict[str, str]:
+    provider = precision.device.type if precision.name == "f32" else f"{precision.device.type} {precision.name}"
+    return {"name": f"torch {torch.__version__}", "provider": provider, "reason": precision.reason}
+
+
+def memory_needed(start: Start, model: TunedLanguageModel) -> int:
+    recipe, config = start.recipe, model.transformer.config.get_text_config()
+    teacher = model.teacher
+    width = config.hidden_size
+    is_cpu = model.device.type == "cpu"
+    return bytes_needed(
+        Shape(
+            parameters=model.parameters,
+            trained=model.trained_parameters,
+            width=width,
+            layers=config.num_hidden_layers,
+            inner=getattr(config, "intermediate_size", None) or 4 * width,
+            vocabulary=model.vocabulary_size,
+        ),
+        Load(
+            rows=recipe["train"]["micro_batch_size"],
+            length=recipe["train"]["max_length"],
+            weight_bytes=4 if is_cpu else model.transformer.dtype.itemsize,
+            compute_bytes=model.precision.compute.itemsize,
+            is_adapter=model.lora is not None,
+            has_teacher=teacher is not None,
+            has_copy=teacher is not None and teacher.teacher == "copy",
+            recomputes=bool(recipe["train"].get("gradient_checkpointing")),
+        ),
+    )
+
+
+def _prepared_event(
+    start: Start, prepared: Prepared, model: TunedLanguageModel, fingerprints: dict, threads: int
+) -> Event:
+    about, teacher = prepared.about, model.teacher
+    told = environment(threads)
+    if teacher:
+        told["teacher"] = f"{teacher.teacher}: {teacher.reason}"
+    return {
+        "type": "prepared",
+        "fingerprints": fingerprints,
+        "runtime": runtime_of(model.precision),
+        "parameters": model.parameters,
+        "trainedParameters": model.trained_parameters,
+        "trainedShare": model.trained_parameters / model.parameters,
+        "trained": _describe_trained(model),
+        "steps": prepared.steps,
+        "memoryEstimateBytes": memory_needed(start, model),
+        "data": about["data"],
+        "probes": about["probes"],
+        "environment": told,
+        "warnings": about["warnings"],
+    }
+
+
+def _describe_trained(model: TunedLanguageModel) -> str:
+    """ "gate_proj, up_proj (8 tensors)"."""
+    tensors = f"({len(model.trained_names)} tensors)"
+    if model.trained_parameters == model.parameters:
+        return f"everything {tensors}"
+    hidden = ("weight", "bias", "lora_A", "lora_B", "lora_magnitude_vector")
+    modules = [[part for part in name.split(".") if part not in hidden][-1] for name in model.trained_names]
+    return f"{'LoRA on ' if model.lora else ''}{', '.join(dict.fromkeys(modules))} {tensors}"
