@@ -1,7 +1,7 @@
-// Builds everything that ships: four Node programs and what the extension loads when it starts one, one page a panel, and the schema for completion.
+// Builds everything that ships: four Node programs and what the extension loads when it starts one, one page a panel, the Python parts, and the schema for completion.
 // usage: node esbuild.mjs [--watch] [--minify] [--tests] [--outdir=dist] [--list=FILE]
 //        --tests adds what runs inside VS Code's extension host, --list writes which packages the bundles contain
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
 const watch = process.argv.includes('--watch');
@@ -71,8 +71,18 @@ if (watch) {
 } else {
   const results = await Promise.all(builds.map(build => esbuild.build(build)));
   await writeRecipeSchema();
+  copyPython();
   const list = option('list');
   if (list) writeFileSync(list, JSON.stringify(bundledPackages(results)));
+}
+
+/** Python ships as it is. */
+function copyPython() {
+  for (const name of ['torch_engine']) {
+    const to = `${outdir}/${name}`;
+    rmSync(to, { recursive: true, force: true });
+    cpSync(`src/${name}`, to, { recursive: true, filter: path => !path.includes('__pycache__') });
+  }
 }
 
 /** Folders of the packages whose code is in the bundles, for their licences. */

@@ -3,13 +3,15 @@
  * folder that no update of the extension deletes and no clean-up of a server takes for its own.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { holdfastHome } from './home.ts';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
 
 const programs = ['runner.cjs', 'trainer.cjs', 'cli.cjs'];
+/** Python beside the bundles. */
+const pythonFolders = ['torch_engine'];
 
 /**
  * Copies an extension or package folder (with `dist`, `models`, `examples`, `node_modules`) to
@@ -56,7 +58,7 @@ export function checkEngine(folder: string): void {
 
 function digestOf(dist: string): string {
   const digest = createHash('sha256');
-  for (const program of programs) {
+  for (const program of [...programs, ...pythonFiles(dist)]) {
     try {
       digest.update(readFileSync(join(dist, program)));
     } catch (error) {
@@ -66,8 +68,17 @@ function digestOf(dist: string): string {
   return digest.digest('hex').slice(0, 8);
 }
 
+function pythonFiles(dist: string): string[] {
+  return pythonFolders
+    .filter(folder => existsSync(join(dist, folder)))
+    .flatMap(folder => readdirSync(join(dist, folder), { recursive: true }).map(name => join(folder, String(name))))
+    .filter(name => name.endsWith('.py'))
+    .sort();
+}
+
 async function copyInto(from: string, to: string): Promise<void> {
-  for (const program of programs) await cp(join(from, 'dist', program), join(to, program));
+  const dist = join(from, 'dist');
+  for (const program of [...programs, ...pythonFiles(dist)]) await cp(join(dist, program), join(to, program));
   await cp(join(from, 'package.json'), join(to, 'package.json'));
   for (const folder of ['models', 'examples']) {
     if (existsSync(join(from, folder))) await cp(join(from, folder), join(to, folder), { recursive: true });
