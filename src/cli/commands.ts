@@ -5,6 +5,7 @@ import { checkpoint } from './commands/checkpoint.ts';
 import { clean } from './commands/clean.ts';
 import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
+import { download } from './commands/download.ts';
 import { edit } from './commands/edit.ts';
 import { evaluate } from './commands/eval.ts';
 import { importCommand } from './commands/import.ts';
@@ -39,5 +40,6 @@ export const commands: Command[] = [
   clean,
   importCommand,
   evaluate,
+  download,
   doctor,
 ];

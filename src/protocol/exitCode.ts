@@ -10,10 +10,22 @@ const environment = new Set([
   'engine-incomplete',
   'node-unusable',
   'spawn-failed',
+  'python-missing',
+  'python-unusable',
+  'python-too-old',
+  'torch-missing',
+  'torch-too-old',
+  'torch-broken',
+  'install-failed',
   'runner-gone',
   'runner-out-of-reach',
   'no-runtime',
   'file-error',
+  'offline',
+  'hub-unreachable',
+  'hub-answer',
+  'hub-no-permission',
+  'download-damaged',
 ]);
 
 /** The run's own fate: it began rightly and went wrong. */

@@ -2,10 +2,10 @@
  * Where a recipe may point: the project, the shipped models, the Hugging Face cache and folders that the user allowed
  * on this machine. Links are resolved first, so nothing leads out. Errors name the key.
  */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { hubCache, hubFolder, hubNamePattern, hubSnapshot } from './hubCache.ts';
 import { RunsError, systemCode } from './runsError.ts';
 
 export interface AllowedRoots {
@@ -64,7 +64,7 @@ export function resolveModel(key: string, written: string, roots: AllowedRoots):
       remedy,
     });
   }
-  if (/^[\w.-]+\/[\w.-]+$/.test(written)) return fromHub(key, written);
+  if (hubNamePattern.test(written)) return fromHub(key, written);
   throw new RunsError('model-missing', `${key}: there is no model "${written}"`, {
     file: local,
     remedy: `Use holdfast-tiny, a folder in Hugging Face layout, or org/name of a model in the Hugging Face cache.`,
@@ -147,42 +147,12 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-export function hubCache(): string {
-  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
-  if (HF_HUB_CACHE) return HF_HUB_CACHE;
-  if (HUGGINGFACE_HUB_CACHE) return HUGGINGFACE_HUB_CACHE;
-  return join(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface'), 'hub');
-}
-
-/** `models--org--name/snapshots/<commit>`, the commit as `refs/main` names it or the only one there is. */
 function fromHub(key: string, name: string): string {
-  const folder = join(hubCache(), `models--${name.replace('/', '--')}`);
-  const snapshot = hubSnapshot(folder);
+  const snapshot = hubSnapshot(name);
   if (snapshot) return snapshot;
   throw new RunsError(
     'model-not-cached',
     `${key}: the model ${name} is neither a folder here nor in the Hugging Face cache`,
-    {
-      file: folder,
-      remedy: `Download it once with: hf download ${name}`,
-    },
+    { file: hubFolder(name), remedy: `Download it once with: holdfast download ${name}` },
   );
-}
-
-function hubSnapshot(folder: string): string | null {
-  const snapshots = join(folder, 'snapshots');
-  const head = readText(join(folder, 'refs', 'main'));
-  const names = head ? [head] : listFolders(snapshots);
-  const [name] = names;
-  if (names.length !== 1 || !name || !/^[0-9a-f]{6,64}$/.test(name)) return null;
-  return isFolder(join(snapshots, name)) ? realpathSync(join(snapshots, name)) : null;
-}
-
-function readText(file: string): string | null {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat?.isFile() && stat.size <= 256 ? readFileSync(file, 'utf8').trim() : null;
-}
-
-function listFolders(folder: string): string[] {
-  return isFolder(folder) ? readdirSync(folder) : [];
 }
