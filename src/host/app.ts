@@ -1,5 +1,6 @@
 /** The parts of the extension, built in order when a recipe, a run or a command first asks for them. */
 import type * as vscode from 'vscode';
+import { LeftPanels } from './panels/leftPanels.ts';
 import { MetricsView } from './panels/metricsView.ts';
 import { Panels } from './panels/panels.ts';
 import { InlineMetrics } from './recipe/inlineMetrics.ts';
@@ -76,6 +77,7 @@ export class App implements vscode.Disposable {
   async begin(): Promise<void> {
     await this.model.refresh();
     await this.queues.refresh();
+    this.#parts.push(new LeftPanels(this.#memory, this.panels));
     this.service.adoptQueues(this.model.runs).catch(error => this.log.error(error));
     void askForLeftAlone(this.model.runs, this.#memory).catch(error => this.log.error(error));
   }

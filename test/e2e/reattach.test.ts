@@ -1,6 +1,6 @@
 /**
- * A1 in real VS Code: whatever happens to the window and to its extension host, the run goes on; after a reload the panel
- * is back with every point of it. One editor serves all.
+ * A1 in real VS Code: whatever happens to the window and to its extension host, the run goes on, and the panel is back
+ * with every point of it. One editor serves all.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -36,6 +36,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     return process?.trainer ? { ...process, trainer: process.trainer } : false;
   });
   const delays: number[] = [];
+  const afterKills: number[] = [];
   for (let number = 0; number < reloads; number++) {
     const moment = `reload ${number}`;
     const activatedAt = await reloadWindow(editor, moment);
@@ -46,9 +47,14 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     await checkPoints(page.frame, run.id, made, goal, moment);
   }
   for (let number = 0; number < kills; number++) {
-    const goal = stepAt(made, await killExtensionHost(editor, `kill ${number}`));
-    await until(`kill ${number}: further steps`, () => stepAt(made, Date.now()) > goal);
-    assert.equal((await statusOf(run)).status, 'running', `kill ${number}`);
+    const moment = `kill ${number}`;
+    const bornAt = await killExtensionHost(editor, moment);
+    const goal = stepAt(made, bornAt);
+    const page = await until(`${moment}: the panel at step ${goal}`, () => panelAt(editor, goal));
+    afterKills.push(Math.round(page.at - bornAt));
+    assert.equal((await statusOf(run)).status, 'running', moment);
+    await checkPoints(page.frame, run.id, made, goal, moment);
+    await until(`${moment}: one tab of the run`, async () => (await editor.tab(/· plain/).count()) === 1);
   }
   for (const identity of [runner.identity, trainer.identity]) {
     const now = await run.process();
@@ -56,10 +62,11 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   }
   assert.equal((await findMarked(trainer.marker)).length, 1, 'one trainer');
   const slowest = Math.max(...delays);
+  const slowestKill = Math.max(...afterKills);
   t.diagnostic(
-    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each reload 0 missing, 0 doubled points, re-attached within ${slowest} ms of activation (median ${median(delays)} ms, goal ${goalMs} ms)`,
+    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms of the birth of the new host after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
   );
-  assert.ok(slowest <= limitMs, `the slowest took ${slowest} ms`);
+  assert.ok(Math.max(slowest, slowestKill) <= limitMs, `the slowest took ${slowest} and ${slowestKill} ms`);
 });
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;

@@ -1,7 +1,7 @@
 /** What a run would do, before it does: the first batch with its loss mask, resolved settings, estimate, problems. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CheckView, PageState } from '../../protocol/panel.ts';
+import type { CheckView, PageMemory, PageState } from '../../protocol/panel.ts';
 import type { TrainerEvent } from '../../protocol/trainer.ts';
 import { parseRecipe } from '../../recipe/parse.ts';
 import { flattenSettings, resolveRecipe } from '../../recipe/resolve.ts';
@@ -51,6 +51,11 @@ export class CheckPanel implements PageBackend, vscode.Disposable {
     }
     this.#running = undefined;
     this.#show(view);
+  }
+
+  get memory(): PageMemory {
+    const { recipe, variant } = this.#check;
+    return { page: 'check', runs: [], recipe, variant, view: {} };
   }
 
   state(): PageState {

@@ -1,7 +1,7 @@
 /** Chosen runs over each other, the plane of learning against forgetting, and what differs in their settings. */
 import * as vscode from 'vscode';
 import { compareRuns } from '../../domain/comparison.ts';
-import type { PageState } from '../../protocol/panel.ts';
+import type { PageMemory, PageState } from '../../protocol/panel.ts';
 import type { RunsModel } from '../runs/runsModel.ts';
 import type { PageBackend, PageCommand } from './pageChannel.ts';
 import { createPanel, PagePanel, type PageSurroundings } from './pagePanel.ts';
@@ -31,6 +31,10 @@ export class ComparePanel implements PageBackend, vscode.Disposable {
   static create(runIds: readonly string[], model: RunsModel, around: PageSurroundings): ComparePanel {
     const title = vscode.l10n.t('Compare {0} Runs', runIds.length);
     return new ComparePanel(createPanel('compare', title), runIds, model, around);
+  }
+
+  get memory(): PageMemory {
+    return { page: 'compare', runs: [...this.runIds], view: {} };
   }
 
   async state(): Promise<PageState> {

@@ -19,6 +19,8 @@ export function createPanel(page: keyof typeof viewTypes, title: string): vscode
 export class PagePanel implements vscode.Disposable {
   readonly panel: vscode.WebviewPanel;
   readonly channel: PageChannel;
+  readonly #renamed = new vscode.EventEmitter<void>();
+  readonly onDidRename = this.#renamed.event;
 
   constructor(panel: vscode.WebviewPanel, page: PageName, backend: PageBackend, around: PageSurroundings) {
     this.panel = panel;
@@ -34,7 +36,14 @@ export class PagePanel implements vscode.Disposable {
     this.panel.reveal(undefined, true);
   }
 
+  rename(title: string): void {
+    if (this.panel.title === title) return;
+    this.panel.title = title;
+    this.#renamed.fire();
+  }
+
   dispose(): void {
+    this.#renamed.dispose();
     this.channel.dispose();
   }
 }

@@ -1,6 +1,6 @@
 /** One run beside its recipe. Opened for a run, it stays with that run, also over a reload. */
 import type * as vscode from 'vscode';
-import type { PageState } from '../../protocol/panel.ts';
+import type { PageMemory, PageState } from '../../protocol/panel.ts';
 import type { RunEntry, RunsModel } from '../runs/runsModel.ts';
 import { runLabel } from '../runs/runWords.ts';
 import type { PageBackend, PageCommand } from './pageChannel.ts';
@@ -33,6 +33,10 @@ export class RunPanel implements PageBackend, vscode.Disposable {
     return new RunPanel(createPanel('run', runLabel(run)), run.id, model, around);
   }
 
+  get memory(): PageMemory {
+    return { page: 'run', runs: [this.runId], view: {} };
+  }
+
   async state(): Promise<PageState> {
     this.series.show([this.runId]);
     const [run] = await this.series.views();
@@ -52,6 +56,6 @@ export class RunPanel implements PageBackend, vscode.Disposable {
 
   #nameTab(): void {
     const entry = this.#model.get(this.runId);
-    if (entry && this.page.panel.title !== runLabel(entry)) this.page.panel.title = runLabel(entry);
+    if (entry) this.page.rename(runLabel(entry));
   }
 }
