@@ -8,6 +8,7 @@ type NotificationLevel = 'all' | 'problems' | 'none';
 export interface Settings {
   nodePath: string | undefined;
   python: string | undefined;
+  hubEndpoint: string | undefined;
   home: string | undefined;
   runsFolder: string | undefined;
   modelFolders: string[];
@@ -20,6 +21,7 @@ export function readSettings(): Settings {
   return {
     nodePath: folder(settings.get<string>('nodePath')),
     python: folder(settings.get<string>('python')),
+    hubEndpoint: settings.get<string>('hubEndpoint') || undefined,
     home: folder(settings.get<string>('home')),
     runsFolder: folder(settings.get<string>('runsFolder')),
     modelFolders: (settings.get<string[]>('modelFolders') ?? []).map(folder).filter(path => path !== undefined),

@@ -35,6 +35,9 @@ function nextSteps(error: KnownError, log: vscode.LogOutputChannel): NextStep[] 
     case 'outside-roots':
       steps.push({ title: vscode.l10n.t('Open Setting'), take: openSetting('holdfast.modelFolders') });
       break;
+    case 'model-not-cached':
+      steps.push({ title: vscode.l10n.t('Download Model'), take: command('holdfast.downloadModel', hubNameIn(error)) });
+      break;
     case 'disk-full':
     case 'no-permission':
       steps.push({ title: vscode.l10n.t('Open Setting'), take: openSetting('holdfast.runsFolder') });
@@ -44,6 +47,9 @@ function nextSteps(error: KnownError, log: vscode.LogOutputChannel): NextStep[] 
   if (file && line) steps.push({ title: vscode.l10n.t('Go to Line {0}', line), take: () => openAt(file, line) });
   return [...steps, { title: vscode.l10n.t('Open Log'), take: () => log.show() }];
 }
+
+/** The remedy ends with it. */
+const hubNameIn = ({ remedy }: KnownError): string | undefined => remedy?.split(' ').at(-1);
 
 export async function openAt(file: string, line = 1): Promise<void> {
   const selection = new vscode.Range(line - 1, 0, line - 1, 0);

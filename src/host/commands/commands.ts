@@ -68,6 +68,14 @@ function handlers(context: vscode.ExtensionContext): Handlers {
     revealRunFolder: async () => (await runs()).revealRunFolder,
     openLog: async () => (await runs()).openLog,
     exportReport: async () => (await runs()).exportReport,
+    downloadModel: async () => {
+      const { downloadModel } = await import('./downloadModel.ts');
+      return (app, name) => downloadModel(app, context.secrets, name);
+    },
+    setHubToken: async () => {
+      const { setHubToken } = await import('./downloadModel.ts');
+      return () => setHubToken(context.secrets);
+    },
     refreshRuns: async () => app => app.model.refresh(),
     showMoreRuns: async () => (app, group) => app.tree.showMore(String(group)),
     runNext: async () => (await queue()).runNext,

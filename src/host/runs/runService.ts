@@ -126,7 +126,7 @@ export class RunService {
     { store, folder }: Pick<RunEntry, 'store' | 'folder'>,
     options: Pick<ResumeRun, 'from' | 'asItRan'> = {},
   ): Promise<Resumed> {
-    const tools = await this.#tools();
+    const tools = await this.tools();
     const { resumeRun } = await import('../../runs/resumeRun.ts');
     const resumed = await resumeRun({ ...options, store, run: folder, trusted: isTrusted() });
     await this.#launch({ ...tools, store }, [folder]);
@@ -138,7 +138,7 @@ export class RunService {
     { store, folder }: Pick<RunEntry, 'store' | 'folder'>,
     options: Pick<ForkRun, 'from' | 'overrides' | 'name'>,
   ): Promise<Resumed> {
-    const tools = await this.#tools();
+    const tools = await this.tools();
     const trainer = trainerOfTests();
     const { forkRun } = await import('../../runs/resumeRun.ts');
     const { modelFolders: modelRoots } = readSettings();
@@ -172,7 +172,7 @@ export class RunService {
 
   /** A runner for what waits: it leaves at once where another one is at it. */
   async serve(store: Store): Promise<void> {
-    await this.#launch({ ...(await this.#tools()), store }, []);
+    await this.#launch({ ...(await this.tools()), store }, []);
   }
 
   /** A queue whose runner is gone, as after a restart of the machine, gets a new one. */
@@ -182,7 +182,7 @@ export class RunService {
       status === 'queued' && !runs.some(run => run.store.folder === store.folder && isServed(run));
     const stores = new Map(runs.filter(isWaiting).map(({ store }) => [store.folder, store]));
     if (stores.size === 0) return;
-    const tools = await this.#tools();
+    const tools = await this.tools();
     for (const store of stores.values()) {
       this.#log.info(`Runs are waiting in ${store.folder} and nothing runs: starting a runner`);
       await this.#launch({ ...tools, store }, []);
@@ -192,7 +192,7 @@ export class RunService {
   async #machine(recipe: RecipeText): Promise<Machine> {
     const trainer = trainerOfTests();
     return {
-      ...(await this.#tools()),
+      ...(await this.tools()),
       recipeFile: recipe.file,
       recipeText: recipe.text,
       store: this.storeOf(recipe.file),
@@ -202,7 +202,8 @@ export class RunService {
     };
   }
 
-  async #tools(): Promise<Pick<Machine, 'engineFolder' | 'node'>> {
+  /** What programs are started with. */
+  async tools(): Promise<Pick<Machine, 'engineFolder' | 'node'>> {
     requireTrust();
     const { chooseNode } = await import('../../runs/nodePath.ts');
     const { installEngine } = await import('../../runs/engineFolder.ts');
