@@ -1,51 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RunResult } from '../../src/protocol/result.ts';
 import { isOver, statusOf } from '../../src/runs/status.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
-import { ended, ownHome, recipeText, type TestProject, testEngine, testProject, until } from '../runs/testStore.ts';
+import { ended, ownHome, recipeText, type TestProject, testProject, until } from '../runs/testStore.ts';
+import { holdfast, start } from './commandLine.ts';
 
 ownHome();
-testEngine();
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function start(
-  project: TestProject,
-  words: string[],
-  trainer: FakeTrainerOptions = {},
-  env: Record<string, string> = {},
-) {
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
-    cwd: project.folder,
-    env: { ...process.env, HOLDFAST_FAKE_TRAINER: JSON.stringify(trainer), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  process.once('exit', () => child.kill('SIGKILL'));
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', chunk => {
-    outcome.stdout += chunk;
-  });
-  child.stderr.on('data', chunk => {
-    outcome.stderr += chunk;
-  });
-  const done = new Promise<Outcome>(resolve => child.once('close', code => resolve({ ...outcome, code })));
-  return { child, done };
-}
-
-const holdfast = (
-  project: TestProject,
-  words: string[],
-  trainer: FakeTrainerOptions = {},
-  env = {},
-): Promise<Outcome> => start(project, words, trainer, env).done;
 
 const runFolders = (project: TestProject): string[] =>
   existsSync(project.store.runsFolder)

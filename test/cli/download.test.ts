@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { temporaryFolder, testEngine } from '../runs/testStore.ts';
+import { temporaryFolder } from '../runs/testStore.ts';
+import { holdfast as commandLine, type Outcome } from './commandLine.ts';
 import { commit, type SmallHub, type SmallHubOptions, smallHub } from './smallHub.ts';
 
 const name = 'org/small-model';
@@ -18,26 +18,9 @@ const files = {
 };
 const brought = ['config.json', 'model.safetensors', 'tokenizer.json'];
 
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function holdfast(words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
-  const { HF_TOKEN: _, HUGGING_FACE_HUB_TOKEN: __, ...inherited } = process.env;
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
-    env: { ...inherited, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].on('data', chunk => {
-      outcome[stream] += chunk;
-    });
-  }
-  return new Promise(resolve => child.once('close', code => resolve({ ...outcome, code })));
-}
+/** Without this user's own tokens. */
+const holdfast = (words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> =>
+  commandLine({ folder: process.cwd() }, words, {}, { HF_TOKEN: undefined, HUGGING_FACE_HUB_TOKEN: undefined, ...env });
 
 interface Place {
   hub: SmallHub;

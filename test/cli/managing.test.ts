@@ -1,39 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { appendFileSync, cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
-import {
-  ended,
-  ownHome,
-  startRun,
-  type TestProject,
-  temporaryFolder,
-  testEngine,
-  testProject,
-} from '../runs/testStore.ts';
+import { ended, ownHome, startRun, type TestProject, temporaryFolder, testProject } from '../runs/testStore.ts';
+import { holdfast as commandLine, type Outcome } from './commandLine.ts';
 
 ownHome();
-testEngine();
 
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function holdfast(project: TestProject, ...words: string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], { cwd: project.folder });
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', chunk => {
-    outcome.stdout += chunk;
-  });
-  child.stderr.on('data', chunk => {
-    outcome.stderr += chunk;
-  });
-  return new Promise(resolve => child.once('close', code => resolve({ ...outcome, code })));
-}
+const holdfast = (project: TestProject, ...words: string[]): Promise<Outcome> => commandLine(project, words);
 
 const json = async (project: TestProject, ...words: string[]) => {
   const { stdout, stderr } = await holdfast(project, ...words, '--json');

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,37 +7,12 @@ import { sendControl } from '../../src/runs/control.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
-import {
-  ended,
-  launch,
-  ownHome,
-  queueRun,
-  startRun,
-  type TestProject,
-  testEngine,
-  testProject,
-  until,
-} from '../runs/testStore.ts';
+import { ended, launch, ownHome, queueRun, startRun, type TestProject, testProject, until } from '../runs/testStore.ts';
+import { holdfast as commandLine, type Outcome } from './commandLine.ts';
 
 ownHome();
 
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function holdfast(project: TestProject, ...words: string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
-    cwd: project.folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  process.once('exit', () => child.kill('SIGKILL'));
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', chunk => (outcome.stdout += chunk));
-  child.stderr.on('data', chunk => (outcome.stderr += chunk));
-  return new Promise(resolve => child.once('close', code => resolve({ ...outcome, code })));
-}
+const holdfast = (project: TestProject, ...words: string[]): Promise<Outcome> => commandLine(project, words);
 
 /** Stopped at a step after its checkpoints at 10 and 20; the stop itself saves one more. */
 async function stoppedRun(project: TestProject): Promise<RunFolder> {

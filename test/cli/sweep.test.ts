@@ -1,56 +1,38 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RunResult } from '../../src/protocol/result.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
-import { ended, ownHome, recipeText, type TestProject, testEngine, testProject } from '../runs/testStore.ts';
+import { ended, ownHome, recipeText, testProject } from '../runs/testStore.ts';
+import { holdfast } from './commandLine.ts';
 
 ownHome();
-testEngine();
-
-interface Outcome {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function holdfast(project: TestProject, words: string[], trainer: FakeTrainerOptions = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), ...words], {
-    cwd: project.folder,
-    env: { ...process.env, HOLDFAST_FAKE_TRAINER: JSON.stringify(trainer) },
-  });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', chunk => {
-    out += chunk;
-  });
-  child.stderr.on('data', chunk => {
-    err += chunk;
-  });
-  return new Promise(resolve => child.once('close', code => resolve({ code, out, err })));
-}
 
 const swept = testProject(`${recipeText}sweep: { method.replay.share: [0.1, 0.3], train.seed: [1, 2] }\n`);
 const labels = ['share=0.1 seed=1', 'share=0.1 seed=2', 'share=0.3 seed=1', 'share=0.3 seed=2'];
 
 test('sweep --dry-run lists the runs and makes none', async () => {
-  const { code, out } = await holdfast(swept, ['sweep', 'test.tune.yaml', '--dry-run']);
+  const { code, stdout } = await holdfast(swept, ['sweep', 'test.tune.yaml', '--dry-run']);
   assert.equal(code, 0);
-  assert.equal(out, `${labels.join('\n')}\n\n4 runs. Nothing was made.\n`);
-  const { out: json } = await holdfast(swept, ['sweep', 'test.tune.yaml', '--dry-run', '--json']);
+  assert.equal(stdout, `${labels.join('\n')}\n\n4 runs. Nothing was made.\n`);
+  const { stdout: json } = await holdfast(swept, ['sweep', 'test.tune.yaml', '--dry-run', '--json']);
   const arms = JSON.parse(json) as { variant: string; settings: Record<string, string> }[];
   assert.deepEqual(arms.map(({ variant, settings }) => [variant, settings['train.seed']]).at(-1), [labels[3], '2']);
   assert.ok(!existsSync(swept.store.folder));
 });
 
 test('sweep runs all combinations as one group, writes the report, and the group is compared again later', async () => {
-  const { code, out, err } = await holdfast(swept, ['sweep', 'test.tune.yaml', '--report', 'report.md', '--json'], {
-    steps: 5,
-    rate: 0,
-  });
-  assert.equal(code, 0, err);
-  const results = JSON.parse(out) as RunResult[];
+  const { code, stdout, stderr } = await holdfast(
+    swept,
+    ['sweep', 'test.tune.yaml', '--report', 'report.md', '--json'],
+    {
+      steps: 5,
+      rate: 0,
+    },
+  );
+  assert.equal(code, 0, stderr);
+  const results = JSON.parse(stdout) as RunResult[];
   assert.deepEqual(
     results.map(({ variant, status }) => [variant, status]),
     labels.map(label => [label, 'finished']),
@@ -65,8 +47,8 @@ test('sweep runs all combinations as one group, writes the report, and the group
   const [group] = groups;
   assert.match(group ?? '', /^sweep-[0-9a-f]{8}$/);
   const again = await holdfast(swept, ['compare', group!, '--json']);
-  assert.deepEqual([again.code, JSON.parse(again.out)], [0, results]);
-  const table = (await holdfast(swept, ['compare', group!])).out;
+  assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, results]);
+  const table = (await holdfast(swept, ['compare', group!])).stdout;
   assert.match(table, /variant +learned eval[\s\S]*share=0\.3 seed=2/);
   assert.match(table, /over seeds +seeds +learned eval.*kept\n.*\nshare=0\.1 +2 +\+\d.* \d of 2\nshare=0\.3 +2 /);
 });
@@ -78,8 +60,8 @@ test('an arm that breaks the budget stops early when the recipe says so, and the
   const forgets = { verdicts: { general: 'forgot', arithmetic: 'kept' } } as const;
   const keeps = { verdicts: { general: 'kept', arithmetic: 'kept' } } as const;
   const trainer: FakeTrainerOptions = { byVariant: { 'seed=1': { ...forgets, steps: 100_000 }, 'seed=2': keeps } };
-  const { code, out } = await holdfast(project, ['sweep', 'test.tune.yaml', '--json'], trainer);
-  const results = JSON.parse(out) as RunResult[];
+  const { code, stdout } = await holdfast(project, ['sweep', 'test.tune.yaml', '--json'], trainer);
+  const results = JSON.parse(stdout) as RunResult[];
   assert.deepEqual(
     results.map(({ status, stopRule }) => [status, stopRule]),
     [
@@ -92,11 +74,11 @@ test('an arm that breaks the budget stops early when the recipe says so, and the
 
 test('sweep --detach leaves the runs in the queue and says how to see them', async () => {
   const project = testProject(`${recipeText}sweep: { train.seed: [1, 2] }\n`);
-  const { code, out } = await holdfast(project, ['sweep', 'test.tune.yaml', '--detach', '--json'], {
+  const { code, stdout } = await holdfast(project, ['sweep', 'test.tune.yaml', '--detach', '--json'], {
     steps: 2,
     rate: 0,
   });
-  const { group, runs } = JSON.parse(out) as { group: string; runs: { id: string; status: string }[] };
+  const { group, runs } = JSON.parse(stdout) as { group: string; runs: { id: string; status: string }[] };
   assert.equal(code, 0);
   assert.match(group, /^sweep-/);
   for (const { id } of runs) assert.equal((await ended(project.store.run(id))).status, 'finished');
@@ -105,10 +87,10 @@ test('sweep --detach leaves the runs in the queue and says how to see them', asy
 test('a recipe without a sweep, and one with a bad sweep, are refused with their place before anything starts', async () => {
   const none = await holdfast(testProject(), ['sweep', 'test.tune.yaml', '--json']);
   assert.equal(none.code, 2);
-  assert.equal(JSON.parse(none.out).error.code, 'no-sweep');
+  assert.equal(JSON.parse(none.stdout).error.code, 'no-sweep');
   const bad = testProject(`${recipeText}sweep:\n  train.sead: [1]\n`);
-  const { code, out } = await holdfast(bad, ['sweep', 'test.tune.yaml', '--json']);
-  const { error } = JSON.parse(out);
+  const { code, stdout } = await holdfast(bad, ['sweep', 'test.tune.yaml', '--json']);
+  const { error } = JSON.parse(stdout);
   assert.equal(code, 2);
   assert.deepEqual(
     [error.line, error.remedy],
@@ -118,6 +100,6 @@ test('a recipe without a sweep, and one with a bad sweep, are refused with their
 });
 
 test('a group that nobody knows is said to be unknown', async () => {
-  const { code, out } = await holdfast(swept, ['compare', 'sweep-00000000', '--json']);
-  assert.deepEqual([code, JSON.parse(out).error.code], [2, 'unknown-run']);
+  const { code, stdout } = await holdfast(swept, ['compare', 'sweep-00000000', '--json']);
+  assert.deepEqual([code, JSON.parse(stdout).error.code], [2, 'unknown-run']);
 });
