@@ -53,8 +53,9 @@ export class RunIndex {
 
   /** Newest first, as last refreshed. */
   get runs(): RunSummary[] {
-    const summaries = Object.values(this.#db.data.runs).map(entry => entry.summary);
-    return summaries.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
+    return Object.values(this.#db.data.runs)
+      .map(entry => entry.summary)
+      .sort(byAge);
   }
 
   /** Looks at the folders: what is over and unchanged is taken from the cache, the rest is read again. */
@@ -62,23 +63,37 @@ export class RunIndex {
     const before = this.#db.data.runs;
     const runs: IndexData['runs'] = {};
     let changes = 0;
-    const ids = await this.#store.runIds();
-    for (let at = 0; at < ids.length; at += atOnce) {
-      const piece = ids.slice(at, at + atOnce);
-      const entries = await Promise.all(
-        piece.map(id => this.#entry(id, Object.hasOwn(before, id) ? before[id] : undefined)),
-      );
-      for (const [number, id] of piece.entries()) {
-        const entry = entries[number];
-        if (!entry) continue;
-        runs[id] = entry;
-        if (entry !== before[id]) changes += 1;
-      }
+    for (const [id, entry] of await this.#entries(await this.#store.runIds())) {
+      runs[id] = entry;
+      if (entry !== before[id]) changes += 1;
     }
     const removed = Object.keys(before).filter(id => !Object.hasOwn(runs, id)).length;
     this.#db.data.runs = runs;
     if (changes + removed > 0) await this.#save();
     return this.runs;
+  }
+
+  /** The newest alone, for a list that is to show something before ten thousand folders were looked at. */
+  async newest(many: number): Promise<RunSummary[]> {
+    const ids = (await this.#store.runIds()).slice(0, many);
+    return (await this.#entries(ids)).map(([, { summary }]) => summary).sort(byAge);
+  }
+
+  /** Of those folders that hold a run. */
+  async #entries(ids: readonly string[]): Promise<[string, Entry][]> {
+    const known = this.#db.data.runs;
+    const found: [string, Entry][] = [];
+    for (let at = 0; at < ids.length; at += atOnce) {
+      const piece = ids.slice(at, at + atOnce);
+      const entries = await Promise.all(
+        piece.map(id => this.#entry(id, Object.hasOwn(known, id) ? known[id] : undefined)),
+      );
+      for (const [number, id] of piece.entries()) {
+        const entry = entries[number];
+        if (entry) found.push([id, entry]);
+      }
+    }
+    return found;
   }
 
   /** The very entry that was known when nothing is new. */
@@ -107,6 +122,8 @@ export class RunIndex {
     }
   }
 }
+
+const byAge = (a: RunSummary, b: RunSummary): number => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1);
 
 /** lowdb's own adapter names its temporary file the same in all processes and never syncs. */
 class SafeAdapter implements Adapter<IndexData> {

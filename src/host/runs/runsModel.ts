@@ -36,11 +36,13 @@ interface KnownStore {
   index: RunIndex;
   /** When the list of runs last changed. */
   changedAt: number;
-  /** What the index last told, in its order: the same object as long as nothing is new. */
-  told: RunSummary[];
+  /** What the index last told, in its order: the same object as long as nothing is new. `null` before the first time. */
+  told: RunSummary[] | null;
 }
 
 const pollMs = 1000;
+/** Of a store that nobody has read yet: shown before all of it is known. */
+const firstRows = 200;
 
 export const isLive = ({ status }: Pick<RunSummary, 'status'>): boolean => !isOver(status);
 
@@ -165,6 +167,8 @@ export class RunsModel implements vscode.Disposable {
   async #look(isForced: boolean): Promise<void> {
     try {
       for (const store of storesOfWorkspace()) await this.#know(store);
+      const unread = [...this.#stores.values()].filter(({ told }) => told === null);
+      if (unread.length > 0) await this.#readAgain(unread, ({ index }) => index.newest(firstRows));
       const stale: KnownStore[] = [];
       for (const known of this.#stores.values()) if (isForced || (await this.#hasNews(known))) stale.push(known);
       if (isForced || stale.length > 0) await this.#readAgain(stale);
@@ -176,7 +180,7 @@ export class RunsModel implements vscode.Disposable {
   async #know(store: Store): Promise<void> {
     if (this.#stores.has(store.folder)) return;
     const index = await RunIndex.open(store, { mayWrite: vscode.workspace.isTrusted });
-    this.#stores.set(store.folder, { store, index, changedAt: -1, told: [] });
+    this.#stores.set(store.folder, { store, index, changedAt: -1, told: null });
   }
 
   /** A store that was found by a recipe stays when its document is closed: its runs may be going on. */
@@ -201,11 +205,14 @@ export class RunsModel implements vscode.Disposable {
     return live.some((run, index) => run.status !== statuses[index]?.status);
   }
 
-  async #readAgain(stale: KnownStore[]): Promise<void> {
+  async #readAgain(
+    stale: KnownStore[],
+    read = ({ index }: KnownStore): Promise<RunSummary[]> => index.refresh(),
+  ): Promise<void> {
     const before = this.#runs;
     const unchanged = new Set<string>();
     for (const known of stale) {
-      const summaries = await known.index.refresh();
+      const summaries = await read(known);
       const told = new Set(known.told);
       for (const summary of summaries) if (told.has(summary)) unchanged.add(summary.id);
       known.told = summaries;
@@ -241,6 +248,7 @@ function entriesOf(
   before: ReadonlyMap<string, RunEntry>,
   unchanged: ReadonlySet<string>,
 ): RunEntry[] {
+  if (!told) return [];
   return told.map((summary, index) => {
     const known = before.get(summary.id);
     const colour = summary.colour ?? told.length - 1 - index;
