@@ -13,7 +13,9 @@ import { holdfastHome } from '../../runs/home.ts';
 import { hubCache } from '../../runs/hubCache.ts';
 import { chooseNode } from '../../runs/nodePath.ts';
 import { errorReport } from '../../runs/runsError.ts';
-import { type Command, jsonOption } from '../command.ts';
+import { findTorch } from '../../runs/torchFindings.ts';
+import { type Command, flag, jsonOption, text, wrongUse } from '../command.ts';
+import { installTorch } from '../installTorch.ts';
 import { ownEngineFolder, storeHere } from '../machine.ts';
 import { bytes, table } from '../table.ts';
 
@@ -28,17 +30,27 @@ interface Finding {
 export const doctor: Command = {
   name: 'doctor',
   summary: 'What a run would find on this machine.',
-  usage: '[--json]',
-  options: { ...jsonOption },
-  async run({ output }) {
+  usage: '[--install torch [--yes]] [--json]',
+  options: {
+    install: { type: 'string', value: 'torch', help: 'Make the environment of the torch engine; asks first.' },
+    yes: { type: 'boolean', short: 'y', help: 'Do not ask.' },
+    ...jsonOption,
+  },
+  async run({ positionals, values, output }) {
+    if (positionals.length > 0) throw wrongUse(doctor, `It takes no "${positionals[0]}"`);
+    const wanted = text(values, 'install');
+    if (wanted !== undefined && wanted !== 'torch') throw wrongUse(doctor, `--install knows "torch", not "${wanted}"`);
+    if (wanted && !(await installTorch(output, flag(values, 'yes')))) return exitCodes.stopped;
     const engineFolder = ownEngineFolder();
+    const gpus = await nvidiaGpus();
     const findings = [
       await node(),
       engine(engineFolder),
       runtime(engineFolder),
       model(engineFolder),
       processors(),
-      await gpu(),
+      gpu(gpus),
+      ...(await torch(gpus.length > 0)),
       await store(),
       { what: 'home', state: 'info' as const, found: holdfastHome() },
       {
@@ -110,13 +122,33 @@ function processors(): Finding {
   return { what: 'processor', state: 'ok', found: `${cpus()[0]?.model.trim() ?? process.arch}, ${threads}, ${memory}` };
 }
 
-async function gpu(): Promise<Finding> {
+async function nvidiaGpus(): Promise<string[]> {
   try {
     const query = ['--query-gpu=name,memory.total', '--format=csv,noheader'];
     const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 5000 });
-    return { what: 'gpu', state: 'info', found: `${stdout.trim().split('\n').join('; ')} (runs use the CPU)` };
+    return stdout.trim().split('\n').filter(Boolean);
   } catch {
-    return { what: 'gpu', state: 'info', found: 'none found; runs use the CPU' };
+    return [];
+  }
+}
+
+function gpu(gpus: string[]): Finding {
+  const found = gpus.length > 0 ? `${gpus.join('; ')} (for the torch engine)` : 'no NVIDIA GPU found';
+  return { what: 'gpu', state: 'info', found };
+}
+
+/** Runs of the embedded engine do without. */
+async function torch(hasNvidia: boolean): Promise<Finding[]> {
+  const { HOLDFAST_PYTHON } = process.env;
+  try {
+    const { python, found, trouble } = await findTorch(HOLDFAST_PYTHON ? { setting: HOLDFAST_PYTHON } : {}, hasNvidia);
+    return [
+      { what: 'python', state: 'ok', found: `${python.path}: ${python.reason}` },
+      { what: 'torch', state: trouble ? 'info' : 'ok', found: trouble?.what ?? found, remedy: trouble?.remedy },
+    ];
+  } catch (error) {
+    const { message, remedy } = errorReport(error);
+    return [{ what: 'torch', state: 'info', found: `${message}; the embedded engine needs none`, remedy }];
   }
 }
 
