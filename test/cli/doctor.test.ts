@@ -1,21 +1,15 @@
 /** `holdfast doctor` about torch, on machines made of shell scripts: they answer as Python, venv, pip and uv would. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { neededPackages } from '../../src/runs/pythonPath.ts';
 import { ownHome, temporaryFolder, testEngine, testProject } from '../runs/testStore.ts';
+import { type Outcome, start } from './commandLine.ts';
 
 ownHome();
 testEngine();
 const posix = { skip: process.platform === 'win32' && 'the stand-ins are shell scripts' };
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
 
 interface Finding {
   what: string;
@@ -26,20 +20,9 @@ interface Finding {
 
 /** Only what stands in `path` is there. */
 function doctor(words: string[], { path, home }: { path: string; home: string }): Promise<Outcome> {
-  const child = spawn(process.execPath, [join(testEngine(), 'cli.cjs'), 'doctor', ...words], {
-    cwd: testProject().folder,
-    env: { PATH: `${path}:/usr/bin:/bin`, HOME: home, HOLDFAST_HOME: home, PIP_INDEX_URL: 'somewhere' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  process.once('exit', () => child.kill('SIGKILL'));
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', chunk => {
-    outcome.stdout += chunk;
-  });
-  child.stderr.on('data', chunk => {
-    outcome.stderr += chunk;
-  });
-  return new Promise(resolve => child.once('close', code => resolve({ ...outcome, code })));
+  const own = { PATH: `${path}:/usr/bin:/bin`, HOME: home, HOLDFAST_HOME: home };
+  const env = { ...own, HOLDFAST_PYTHON: undefined, PIP_INDEX_URL: 'somewhere' };
+  return start(testProject(), ['doctor', ...words], {}, env).done;
 }
 
 const findings = ({ stdout }: Outcome): Finding[] => JSON.parse(stdout) as Finding[];
