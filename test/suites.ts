@@ -8,10 +8,10 @@ export interface Suite {
   name: string;
   title: string;
   argv: string[];
-  /** Against hangs: several times what a suite takes on an idle machine. */
+  /** Against hangs: many times what a suite takes on an idle machine. */
   limitSeconds: number;
   /** A gate is one yes or no; other suites count their tests. */
-  kind: 'gate' | 'nodeTest' | 'mocha';
+  kind: 'gate' | 'nodeTest' | 'mocha' | 'unittest';
   /** Needs the bundles: pointless when the build failed. */
   needsBuild?: boolean;
   /** Why it cannot run here. */
@@ -19,6 +19,8 @@ export interface Suite {
 }
 
 const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
+/** Of the torch engine: a Python with torch, transformers and PEFT. Without one it is no part of `npm test`. */
+const torchPython = process.env.HOLDFAST_TORCH_PYTHON;
 /** Long counts take hours. */
 const patience = () => (isLong() ? 30 : 1);
 const noServer = 'VS Code in a browser needs Linux x64';
@@ -50,7 +52,7 @@ function nodeTests(
   const { node = process.execPath, concurrency = 2, ...rest } = more;
   const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${600_000 * patience()}`];
   const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
-  return { name, title, argv, limitSeconds: 900 * patience(), kind: 'nodeTest', ...rest };
+  return { name, title, argv, limitSeconds: 1800 * patience(), kind: 'nodeTest', ...rest };
 }
 
 export function allSuites(): Suite[] {
@@ -73,12 +75,28 @@ export function allSuites(): Suite[] {
       name: 'host',
       title: 'extension host in VS Code',
       argv: [process.execPath, '--import', 'tsx', 'test/vscode/hostTests.ts'],
-      limitSeconds: 600,
+      limitSeconds: 1200,
       kind: 'mocha',
       needsBuild: true,
     },
-    nodeTests('pages', 'pages in a browser', testFiles('pages'), { ...browser, limitSeconds: 300 }),
-    nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), { ...browser }),
-    nodeTests('vsix', 'the packaged extension', testFiles('vsix'), { ...browser }),
+    nodeTests('pages', 'pages in a browser', testFiles('pages'), browser),
+    nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), browser),
+    nodeTests('vsix', 'the packaged extension', testFiles('vsix'), browser),
+    ...(torchPython ? torchSuites(torchPython) : []),
+  ];
+}
+
+/** Both need the embedded engine too, which prepares the data, but from source. */
+function torchSuites(python: string): Suite[] {
+  const inPython = ['-E', '-B', path.join(checkout, 'test/torch/unit/run.py')];
+  return [
+    {
+      name: 'torch-unit',
+      title: 'units of the torch engine',
+      argv: [python, ...inPython],
+      limitSeconds: 300,
+      kind: 'unittest',
+    },
+    nodeTests('torch', 'the torch engine', testFiles('torch')),
   ];
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import sys
@@ -11,9 +12,7 @@ from .numerics import engine_name, numerics_version
 
 
 def environment(threads: int) -> dict[str, str]:
-    import peft
     import torch
-    import transformers
 
     found = {
         "engine": engine_name,
@@ -21,8 +20,8 @@ def environment(threads: int) -> dict[str, str]:
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "peft": peft.__version__,
+        "transformers": _version("transformers"),
+        "peft": _version("peft"),
         "platform": f"{platform.system().lower()} {platform.machine()}",
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
@@ -57,6 +56,13 @@ def finished_event(reason: str, *, step: int = 0, seconds: float = 0, tokens: in
         "tokens": tokens,
         "peakMemoryBytes": peak_memory_bytes(),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _cpu() -> str:

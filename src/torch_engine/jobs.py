@@ -1,4 +1,4 @@
-"""Which job does what. Importing this loads torch, transformers and PEFT."""
+"""Which job does what. Importing this loads torch and transformers."""
 
 from __future__ import annotations
 

@@ -106,14 +106,8 @@ def _run_job(start: Start, say: Speaker, control: RunControl) -> Event:
         )
     if start.job != "train":
         control.leave_on_stop(lambda: _leave_stopped(say))
-    try:
-        from . import jobs
-    except ImportError as error:
-        raise EngineError(
-            "torch-missing",
-            f"Python at {sys.executable} cannot load what the torch engine needs: {error}",
-            remedy="Run holdfast doctor; holdfast doctor --install torch makes an environment that fits.",
-        ) from error
+    from . import jobs
+
     return jobs.run(start, say, control)
 
 
@@ -164,6 +158,12 @@ def _leave_stopped(say: Speaker) -> NoReturn:
 
 
 def _failure(error: BaseException, start: Start | EngineError | None) -> Event:
+    if isinstance(error, ImportError):
+        error = EngineError(
+            "torch-missing",
+            f"Python at {sys.executable} cannot load what the torch engine needs: {error}",
+            remedy="Run holdfast doctor; holdfast doctor --install torch makes an environment that fits.",
+        )
     if not isinstance(error, EngineError) and isinstance(start, Start):
         from .out_of_memory import named
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 
-import peft
-
 from .engine_error import EngineError
 from .evaluate.model_pair import ModelPair
 from .model.open_tuning_model import open_tuning_model
@@ -44,6 +42,8 @@ def open_finished(
 
 def _load_adapter(model: TunedLanguageModel, folder: str) -> None:
     """Merged at once: what is compared is what it computes."""
+    import peft
+
     try:
         adapted = peft.PeftModel.from_pretrained(model.transformer, folder, is_trainable=False)
         adapted.base_model.merge_adapter()

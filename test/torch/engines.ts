@@ -20,8 +20,12 @@ const root = resolve(import.meta.dirname, '..', '..');
 const torchProgram = join(root, 'src', 'torch_engine', '__main__.py');
 const embedded = () => bundle(join(root, 'src', 'engine', 'main.ts'), 'trainer');
 
-/** Python with torch, transformers and PEFT; without it the tests of this folder are not run. */
-export const python = process.env.HOLDFAST_TORCH_PYTHON;
+/** The torch engine as a program with its arguments. Its suite runs only where there is such a Python. */
+export function torchTrainer(): [string, ...string[]] {
+  const python = process.env.HOLDFAST_TORCH_PYTHON;
+  assert.ok(python, 'HOLDFAST_TORCH_PYTHON names a Python with torch, transformers and PEFT');
+  return [python, '-E', '-u', torchProgram];
+}
 
 export type Engine = 'node' | 'torch';
 
@@ -70,7 +74,7 @@ export function startOf(recipeFile: string, variant: VariantName, overrides: str
 /** The data of a start message, prepared; a runner does this before every attempt. */
 export async function prepared(start: StartCommand): Promise<StartCommand> {
   const folder = join(scratch, `prepared-${made++}`);
-  const { events, stderr } = await speak(process.execPath, [embedded()], {
+  const { events, stderr } = await speak([process.execPath, embedded()], {
     ...start,
     job: 'prepare',
     prepared: folder,
@@ -83,14 +87,18 @@ export async function prepared(start: StartCommand): Promise<StartCommand> {
 export async function runOn(engine: Engine, start: StartCommand, react?: React): Promise<Spoken> {
   for (const folder of Object.values(start.outputs))
     if (folder !== start.outputs.model) mkdirSync(folder, { recursive: true });
-  if (engine === 'node') return speak(process.execPath, [embedded()], start, react);
-  assert.ok(python);
-  return speak(python, ['-E', '-u', torchProgram], start.prepared ? start : await prepared(start), react);
+  if (engine === 'node') return speak([process.execPath, embedded()], start, react);
+  return speak(torchTrainer(), start.prepared ? start : await prepared(start), react);
 }
 
 /** Every line of stdout must be a message of the protocol. */
-export function speak(program: string, args: string[], start: StartCommand, react: React = () => {}): Promise<Spoken> {
+export function speak(
+  [program, ...args]: [string, ...string[]],
+  start: StartCommand,
+  react: React = () => {},
+): Promise<Spoken> {
   const child = spawn(program, args, { stdio: 'pipe', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
+  process.once('exit', () => child.kill('SIGKILL'));
   const events: TrainerEvent[] = [];
   const wrong: string[] = [];
   let stderr = '';

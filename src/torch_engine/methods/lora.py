@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import peft
 import torch
 
 from ..data.random_streams import RandomStream
 from ..engine_error import EngineError
 from .narrow import Axes, is_in_layers, known_modules, module_of, nearest
+
+if TYPE_CHECKING:
+    import peft
 
 adapter_name = "default"
 
@@ -54,6 +56,8 @@ def plan_lora(settings: dict[str, Any], axes: Axes, allowed: list[str]) -> LoraP
 
 def add_adapters(model: torch.nn.Module, plan: LoraPlan, seed: int) -> peft.PeftModel:
     """Changes `model` in place; the adapter's tensors are f32 whatever the base's are."""
+    import peft  # Takes seconds to load, which runs without adapters need not wait for.
+
     config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=plan.settings["r"],

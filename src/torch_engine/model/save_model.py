@@ -12,7 +12,6 @@ import shutil
 from collections import Counter
 from typing import Any
 
-import peft
 import torch
 
 from ..atomic_file import write_folder
@@ -97,8 +96,10 @@ class ModelWriter:
 
     def _write_adapter(self, folder: str) -> None:
         assert self._plan is not None and self._model.adapted is not None
+        from peft import get_peft_model_state_dict
+
         adapted = self._model.adapted
-        tensors = peft.get_peft_model_state_dict(adapted, adapter_name=adapter_name, save_embedding_layers=False)
+        tensors = get_peft_model_state_dict(adapted, adapter_name=adapter_name, save_embedding_layers=False)
         infos = [TensorInfo(name, tuple(t.shape), self._usual) for name, t in tensors.items()]
         write_safetensors(os.path.join(folder, "adapter_model.safetensors"), infos, tensors.__getitem__)
         config = adapted.peft_config[adapter_name]

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import peft
 import torch
 import transformers
 
@@ -27,6 +26,9 @@ from .loss_head import Head, Teacher, losses, token_divergences, token_losses
 from .loss_sums import LossSums, StepCounts, StepMetrics
 from .optimizer import Optimizer
 from .precision import Precision
+
+if TYPE_CHECKING:
+    import peft
 
 
 @dataclass

@@ -1,0 +1,168 @@
+"""Small rules: what stays of checkpoints, what trains, what a memory failure suggests, which lines are commands."""
+
+import json
+import os
+import tempfile
+import unittest
+
+import numpy as np
+
+from torch_engine.atomic_file import write_folder
+from torch_engine.batch import Tokens, make_batch
+from torch_engine.checkpoints import CheckpointName, Progress, expendable, is_better, score_of
+from torch_engine.data.random_streams import RandomStream
+from torch_engine.engine_error import EngineError
+from torch_engine.methods.narrow import narrowed_names
+from torch_engine.out_of_memory import named, settings_that_save
+from torch_engine.protocol import NotProtocol, Start, decode_command, encode_line, travelling
+
+llama = {
+    "model.embed_tokens.weight": 2,
+    **{
+        f"model.layers.{layer}.{name}.weight": axes
+        for layer in range(2)
+        for name, axes in {
+            "input_layernorm": 1,
+            "self_attn.q_proj": 2,
+            "self_attn.o_proj": 2,
+            "self_attn.q_norm": 1,
+            "mlp.gate_proj": 2,
+            "mlp.down_proj": 2,
+        }.items()
+    },
+    "model.layers.1.self_attn.q_proj.bias": 1,
+    "model.norm.weight": 1,
+}
+
+
+class Narrow(unittest.TestCase):
+    def test_attention_is_its_linear_maps_with_their_biases_and_no_norm(self) -> None:
+        self.assertEqual(
+            [name.removeprefix("model.layers.") for name in narrowed_names(llama, ["attention"])],
+            [
+                "0.self_attn.q_proj.weight",
+                "0.self_attn.o_proj.weight",
+                "1.self_attn.q_proj.weight",
+                "1.self_attn.o_proj.weight",
+                "1.self_attn.q_proj.bias",
+            ],
+        )
+
+    def test_entries_unite_and_a_tied_head_is_the_embedding(self) -> None:
+        chosen = narrowed_names(llama, ["lm_head", "gate_proj", {"last_layers": 1}])
+        self.assertEqual(chosen[:2], ["model.embed_tokens.weight", "model.layers.0.mlp.gate_proj.weight"])
+        self.assertEqual(len(chosen), 2 + 7)
+
+    def test_an_unknown_module_is_refused_with_the_nearest_name(self) -> None:
+        for entry in ("gate_porj", {"last_layers": 3}):
+            with self.assertRaises(EngineError) as caught:
+                narrowed_names(llama, [entry])
+            self.assertEqual(caught.exception.code, "unknown-module")
+        self.assertIn("last_layers at most 2", caught.exception.remedy)
+
+
+class Retention(unittest.TestCase):
+    def test_the_newest_stays_and_of_two_of_one_step_the_newer_attempt(self) -> None:
+        made = [CheckpointName(step, attempt, f"a{attempt}-step-{step}") for attempt, step in [(1, 10), (1, 20), (2, 20), (2, 30), (2, 40)]]
+        gone = lambda rule, best=None: [each.name for each in expendable(made, rule, best)]  # noqa: E731
+        self.assertEqual(gone({"keep": ["last"]}), ["a1-step-10", "a1-step-20", "a2-step-20", "a2-step-30"])
+        self.assertEqual(gone({"keep": ["best", "last"]}, 20), ["a1-step-10", "a1-step-20", "a2-step-30"])
+        self.assertEqual(gone({"keep": ["last"], "keep_every": 10}), ["a1-step-20"])
+        self.assertEqual(gone({"keep": ["all"]}), [])
+
+    def test_better_is_first_what_forgets_within_its_budgets_then_what_learned_more(self) -> None:
+        def evaluation(rise: float, drop: float, loss: float):
+            item = lambda value, correct=True: {"loss": value, "tokens": 1, "correct": correct}  # noqa: E731
+            right = round(100 - drop)
+            return {
+                "step": 5,
+                "sets": {
+                    "text": {"kind": "text", "budget": {"nats": 0.1}, "base": [item(1.0)], "tuned": [item(1.0 + rise)]},
+                    "choice": {
+                        "kind": "choice",
+                        "budget": {"points": 5},
+                        "base": [item(1.0)] * 100,
+                        "tuned": [item(1.0, i < right) for i in range(100)],
+                    },
+                    "eval": {"kind": "learning", "base": [item(2.0)], "tuned": [item(loss)]},
+                },
+            }
+
+        excess, loss = score_of(evaluation(0.3, 15, 1.5))
+        self.assertAlmostEqual(excess, 0.2 + 0.1)
+        self.assertEqual(loss, 1.5)
+        best = Progress(best_step=1, best_excess=0.0, best_loss=1.2)
+        self.assertTrue(is_better(score_of(evaluation(0.05, 5, 1.1)), best))
+        self.assertFalse(is_better(score_of(evaluation(0.2, 0, 0.1)), best))
+
+
+class Protocol(unittest.TestCase):
+    def test_numbers_that_json_does_not_have_travel_as_null_and_are_named(self) -> None:
+        self.assertEqual(
+            travelling({"a": 1.0, "b": float("nan"), "c": float("-inf")}),
+            {"metrics": {"a": 1.0, "b": None, "c": None}, "nonFinite": {"b": "nan", "c": "-inf"}},
+        )
+        with self.assertRaises(ValueError):
+            encode_line({"type": "step", "metrics": {"loss": float("nan")}})
+
+    def test_lines_that_are_no_commands_are_refused(self) -> None:
+        outputs = dict.fromkeys(("checkpoints", "items", "samples", "model", "cache"), "/x")
+        start = {"type": "start", "job": "train", "attempt": 1, "recipe": {}, "paths": {}, "outputs": outputs}
+        self.assertIsInstance(decode_command(json.dumps(start)), Start)
+        for change in ({"job": "dream"}, {"attempt": 0}, {"recipe": []}, {"outputs": {}}, {"threads": 0}, {"resume": {}}):
+            with self.subTest(change=change), self.assertRaises(NotProtocol):
+                decode_command(json.dumps({**start, **change}))
+        for line in ("", "[]", "1", '{"type":"recorded"}', '{"type":"fly"}', "{"):
+            with self.subTest(line=line), self.assertRaises(NotProtocol):
+                decode_command(line)
+
+
+class Batches(unittest.TestCase):
+    def test_padding_counts_on_and_borders_of_documents_predict_nothing(self) -> None:
+        one = Tokens(np.array([5, 6, 7], np.int32), np.array([1, 1, 1], np.uint8))
+        two = Tokens(np.array([8, 9], np.int32), np.array([0, 1], np.uint8))
+        batch = make_batch([[one, two], [two]])
+        self.assertEqual(batch.ids.tolist(), [[5, 6, 7, 8, 9, 0, 0, 0], [8, 9, 0, 0, 0, 0, 0, 0]])
+        self.assertEqual(batch.labels.tolist(), [[6, 7, -100, 9, *[-100] * 4], [9, *[-100] * 7]])
+        self.assertEqual(batch.positions.tolist(), [[0, 1, 2, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 7]])
+        self.assertEqual((batch.tokens, batch.is_packed), (7, True))
+
+
+class Streams(unittest.TestCase):
+    def test_numbers_are_those_of_the_embedded_engine(self) -> None:
+        # new RandomStream(7, 'adapter').uniform(i, 3) for i of 0, 1, 2, 3, 4, 1000
+        numbers = RandomStream(7, "adapter").uniform(1001, 3)
+        expected = [0.7108293804340065, 0.8220984523650259, 0.6433195141144097, 0.41614850028418005, 0.7110154894180596, 0.052065051859244704]
+        self.assertEqual([numbers[i] for i in (0, 1, 2, 3, 4, 1000)], expected)
+
+
+class Memory(unittest.TestCase):
+    recipe = {"train": {"micro_batch_size": 8, "max_length": 512}, "method": {}}
+
+    def test_running_out_is_named_with_what_saves_most_first(self) -> None:
+        start = Start("train", 1, self.recipe, {}, {}, None, None, None, False)
+        error = named(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 3 bytes"), start)
+        self.assertEqual(error.code, "out-of-memory")
+        self.assertRegex(error.remedy, "adapter.*micro_batch_size: 4.*max_length: 256")
+        self.assertIsNone(named(RuntimeError("shapes do not fit"), start))
+
+    def test_nothing_is_suggested_that_the_recipe_does_already(self) -> None:
+        recipe = {**self.recipe, "adapter": {}, "train": {"micro_batch_size": 1, "max_length": 64, "gradient_checkpointing": True}}
+        self.assertEqual(settings_that_save(recipe), ["train.max_length: 32"])
+
+
+class Folders(unittest.TestCase):
+    def test_a_folder_that_fails_half_way_leaves_nothing(self) -> None:
+        with tempfile.TemporaryDirectory() as parent:
+            def fill(folder: str) -> None:
+                open(os.path.join(folder, "half"), "w").close()
+                raise OSError(28, "No space left on device")
+
+            with self.assertRaises(EngineError) as caught:
+                write_folder(os.path.join(parent, "result"), fill)
+            self.assertEqual(caught.exception.code, "disk-full")
+            self.assertEqual(os.listdir(parent), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
