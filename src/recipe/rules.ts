@@ -144,16 +144,15 @@ function fileKinds(recipe: Recipe): Complaint[] {
     files.push([['retain', 'probes', name, 'file'], probe.file]);
   if (recipe.method.replay) files.push([['method', 'replay', 'data'], recipe.method.replay.data]);
   return files
-    .filter(([, file]) => /\.(csv|tsv|parquet|arrow)$/i.test(file))
-    .map(([path, file]) => {
-      const kind = file.slice(file.lastIndexOf('.') + 1).toLowerCase();
-      return complaint(
+    .filter(([, file]) => /\.arrow$/i.test(file))
+    .map(([path]) =>
+      complaint(
         'not-supported-yet',
         path,
-        `Reading ${kind} files is not supported yet`,
-        'Convert it to jsonl or txt.',
-      );
-    });
+        'Reading arrow files is not supported yet',
+        'Convert it to jsonl or parquet.',
+      ),
+    );
 }
 
 function whatCalculates({ engine, runtime }: Recipe): Complaint[] {

@@ -32,7 +32,7 @@ const budget = z
 const probeSchema = z.strictObject({
   file: path.meta({
     description:
-      'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl of text, choice {context, choices, gold} or pairs {good, bad}. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',
+      'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl, json, csv, tsv or parquet of text, choice {context, choices, gold} or pairs {good, bad}. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',
     examples: ['data/general.txt'],
   }),
   budget: budget.optional(),
@@ -75,7 +75,8 @@ const adapter = z
 const replay = z
   .strictObject({
     data: path.meta({
-      description: 'Rows of the old distribution, txt or jsonl, added beside the task rows. Never a probe file.',
+      description:
+        'Rows of the old distribution, in a file as data.train takes, added beside the task rows. Never a probe file.',
       examples: ['data/general.replay.txt'],
     }),
     share: share
@@ -228,7 +229,8 @@ const rule = z.string().min(1).max(256);
 const data = z
   .strictObject({
     train: path.meta({
-      description: 'Task rows: jsonl (text, prompt/completion, messages, alpaca, sharegpt) or txt.',
+      description:
+        'Task rows: jsonl, json, csv, tsv or parquet (text, prompt/completion, messages, alpaca, sharegpt), or txt.',
       examples: ['data/train.jsonl'],
     }),
     eval: z

@@ -82,7 +82,10 @@ export function resolveFile(key: string, written: string, roots: AllowedRoots): 
   }
   const file = inside(key, written, local, roots);
   if (statSync(file).isFile()) return file;
-  throw new RunsError('not-a-file', `${key}: ${written} is no file`, { file, remedy: 'Name one jsonl or txt file.' });
+  throw new RunsError('not-a-file', `${key}: ${written} is no file`, {
+    file,
+    remedy: 'Name one file: jsonl, json, csv, tsv, parquet or txt.',
+  });
 }
 
 /** To look at a network share is to log in there: only those of allowed folders are looked at. */

@@ -110,9 +110,9 @@ for (const text of later) {
   });
 }
 
-test('retain: auto and csv data are refused as not supported yet', () => {
+test('retain: auto and arrow data are refused as not supported yet', () => {
   assert.equal(only('model: m\ndata: { train: a.jsonl }\nretain: auto\n').code, 'not-supported-yet');
-  assert.match(only(start.replace('a.jsonl', 'a.csv')).message, /csv/);
+  assert.match(only(start.replace('a.jsonl', 'a.arrow')).message, /arrow/);
 });
 
 test('a wrong value is marked at the value and says what it must be', () => {

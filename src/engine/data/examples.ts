@@ -1,11 +1,12 @@
 /**
- * Data files as examples: text, prompt with completion, or a conversation. The format of a jsonl file is told from its
- * rows' keys and is the same in the whole file; a paragraph of a txt file is one text. Knows nothing of tokens.
+ * Data files as examples: text, prompt with completion, or a conversation. The format of records is told from their
+ * keys and is the same in the whole file; a paragraph of a txt file is one text. Knows nothing of tokens.
  */
 import { basename, extname } from 'node:path';
 import { EngineError } from '../engineError.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { readLines } from './lines.ts';
+import { badRow, hasRecords, type Row, readRecords, recordEndings } from './records.ts';
 
 export type Content =
   | { form: 'text'; text: string }
@@ -28,45 +29,17 @@ export interface ExampleFile {
   examples: Example[];
 }
 
-type Row = Record<string, unknown>;
-
 const formatList = '{text}, {prompt, completion}, {messages}, {instruction, output} or {conversations}';
 
 export async function readExamples(file: string): Promise<ExampleFile> {
-  switch (extname(file).toLowerCase()) {
-    case '.txt':
-      return refuseEmpty({ file, format: 'txt', examples: await readParagraphs(file) });
-    case '.jsonl':
-    case '.ndjson':
-      return refuseEmpty(await readJsonExamples(file));
-    default:
-      throw new EngineError('data-format', `${basename(file)}: only .jsonl and .txt files can be read`, {
-        file,
-        remedy: 'Convert the data to jsonl, one object a line.',
-      });
+  if (extname(file).toLowerCase() === '.txt') {
+    return refuseEmpty({ file, format: 'txt', examples: await readParagraphs(file) });
   }
-}
-
-/** Rows of a jsonl file as objects; blank lines are skipped. */
-export async function* readJsonRows(file: string): AsyncGenerator<{ line: number; row: Row }> {
-  for await (const { number, text } of readLines(file)) {
-    if (text.trim() === '') continue;
-    let row: unknown;
-    try {
-      row = JSON.parse(text);
-    } catch (cause) {
-      throw badRow(
-        file,
-        number,
-        `this line is not JSON (${(cause as Error).message})`,
-        'Write one JSON object a line.',
-      );
-    }
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-      throw badRow(file, number, 'a JSON object was expected', `Write one object a line: ${formatList}.`);
-    }
-    yield { line: number, row: row as Row };
-  }
+  if (hasRecords(file)) return refuseEmpty(await readRecordExamples(file));
+  throw new EngineError('data-format', `${basename(file)}: data are .txt, ${recordEndings}`, {
+    file,
+    remedy: 'Convert the data to jsonl, one object a line.',
+  });
 }
 
 /** Paragraphs are separated by blank lines. */
@@ -90,14 +63,10 @@ export async function readParagraphs(file: string): Promise<{ form: 'text'; text
   return paragraphs;
 }
 
-export function badRow(file: string, line: number, what: string, remedy?: string): EngineError {
-  return new EngineError('bad-row', `${basename(file)}, line ${line}: ${what}`, { file, line, remedy });
-}
-
-async function readJsonExamples(file: string): Promise<ExampleFile> {
+async function readRecordExamples(file: string): Promise<ExampleFile> {
   const examples: Example[] = [];
   let format: RowFormat | null = null;
-  for await (const { line, row } of readJsonRows(file)) {
+  for await (const { line, row } of readRecords(file)) {
     const found = formatOf(row, file, line);
     format ??= found;
     if (found !== format) {

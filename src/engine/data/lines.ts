@@ -3,7 +3,7 @@
  * in the middle of a character. Knows nothing of JSON or rows.
  */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { EngineError } from '../engineError.ts';
 
 export interface Line {
@@ -53,7 +53,13 @@ export async function* readLines(file: string): AsyncGenerator<Line> {
   if (restBytes > 0) yield finish(Buffer.alloc(0));
 }
 
-async function checkFile(file: string): Promise<void> {
+export async function readWholeText(file: string): Promise<string> {
+  await checkFile(file);
+  return decodeLine(new TextDecoder('utf-8', { fatal: true }), await readFile(file), file, 1);
+}
+
+/** Throws when it is no file, is not there, or is too large. */
+export async function checkFile(file: string): Promise<void> {
   let size: number;
   try {
     const found = await stat(file);

@@ -6,7 +6,8 @@ import { basename } from 'node:path';
 import { EngineError } from '../engineError.ts';
 import type { ChatMessage, Span } from '../tokenizer/chatTemplate.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { badRow, type Content, type Example, type ExampleFile } from './examples.ts';
+import type { Content, Example, ExampleFile } from './examples.ts';
+import { badRow } from './records.ts';
 
 export interface Sequence {
   ids: Int32Array;

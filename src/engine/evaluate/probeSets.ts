@@ -3,7 +3,8 @@
  * and pairs {good, bad}. Reads and checks files; knows nothing of tokens or scores.
  */
 import { basename, extname } from 'node:path';
-import { badRow, readJsonRows, readParagraphs } from '../data/examples.ts';
+import { readParagraphs } from '../data/examples.ts';
+import { badRow, hasRecords, readRecords, recordEndings } from '../data/records.ts';
 import { EngineError } from '../engineError.ts';
 
 export type ProbeItem = { line: number } & (
@@ -53,15 +54,14 @@ async function readTexts(file: string): Promise<ProbeItem[]> {
 }
 
 async function readRows(file: string): Promise<ProbeItem[]> {
-  const extension = extname(file).toLowerCase();
-  if (extension !== '.jsonl' && extension !== '.ndjson') {
-    throw new EngineError('data-format', `${basename(file)}: probe files are .txt or .jsonl`, {
+  if (!hasRecords(file)) {
+    throw new EngineError('data-format', `${basename(file)}: probe files are .txt, ${recordEndings}`, {
       file,
       remedy: `Write one JSON object a line: ${kindList}.`,
     });
   }
   const items: ProbeItem[] = [];
-  for await (const { line, row } of readJsonRows(file)) {
+  for await (const { line, row } of readRecords(file)) {
     const item = parseItem(row, file, line);
     const first = items[0]?.kind ?? item.kind;
     if (item.kind !== first) {

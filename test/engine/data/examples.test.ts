@@ -50,7 +50,7 @@ test('files that are missing, not text or not of a known kind are named with a r
     code: 'not-text',
     line: 2,
   });
-  await assert.rejects(readExamples(await write('a,b', 'csv')), { code: 'data-format' });
+  await assert.rejects(readExamples(await write('a,b', 'xlsx')), { code: 'data-format' });
   await assert.rejects(readExamples(await write('\n \n', 'txt')), { code: 'data-empty' });
   await assert.rejects(readExamples(await write('')), { code: 'data-empty' });
 });
