@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
 import { importFolders } from '../../src/host/commands/manageCommands.ts';
+import type { RunPanel } from '../../src/host/panels/runPanel.ts';
 import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { RunsNode } from '../../src/host/runs/runsTree.ts';
 import { storeOf } from '../../src/runs/store.ts';
 import { restoreRun } from '../../src/runs/trash.ts';
 import { changeUser } from '../../src/runs/userChoices.ts';
 import { manyRuns } from '../reliability/manyRuns.ts';
-import { closeAll, holdfast, until, workspace } from './support.ts';
+import { closeAll, holdfast, runWith, until, workspace } from './support.ts';
 
 /** A store of its own, beside the one that other tests use. */
 const folder = () => join(workspace(), 'housekeeping');
@@ -35,11 +36,7 @@ suite('Housekeeping', () => {
   const ours = () => app.model.runs.filter(run => run.recipeFile === recipe());
   const command = (name: string, ...args: unknown[]) => vscode.commands.executeCommand(`holdfast.${name}`, ...args);
   const newest = () => ours()[0] as RunEntry;
-  const when = (id: string, ask: (run: RunEntry) => boolean) =>
-    until(`run ${id}`, () => {
-      const run = app.model.get(id);
-      return run && ask(run) && run;
-    });
+  const when = (id: string, ask: (run: RunEntry) => boolean) => runWith(app, id, ask);
   const below = (id: string) => app.tree.getChildren({ kind: 'group', id } as RunsNode);
   const rows = () => below(group()).map(({ id }) => id);
   const item = (id: string) => app.tree.getTreeItem({ kind: 'run', id });
@@ -130,6 +127,26 @@ suite('Housekeeping', () => {
     await restoreRun(store(), id);
     await when(id, ({ status }) => status === 'finished');
     assert(rows().includes(id));
+  });
+
+  test('the panel of a deleted run says that it is gone, restores it, and shows it again', async () => {
+    const { id } = ours()[3] as RunEntry;
+    await command('showRun', id);
+    const panel = app.panels.open.get(`run:${id}`) as RunPanel;
+    const shown = async () => {
+      const state = await panel.state();
+      return state.page === 'run' && state.run;
+    };
+    await until('the run on the page', shown);
+    const told = () => panel.page.channel.sent.state ?? 0;
+    let before = told();
+    await command('deleteRuns', id);
+    await until('a page that was told', () => told() > before);
+    assert.equal(await shown(), null);
+    before = told();
+    await panel.command({ type: 'command', command: 'restore' });
+    await until('a page that was told again', () => told() > before);
+    assert.equal((await until('the run on the page again', shown)).status, 'finished');
   });
 
   test('an imported folder is listed, told to be foreign, and not started again', async () => {

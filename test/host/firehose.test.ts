@@ -1,0 +1,66 @@
+/**
+ * D2: a run that writes 50,000 points a second while its panel is open. What the editor's own process spends on it is
+ * counted a point, so that a busy machine, on which fewer come, changes nothing.
+ */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as vscode from 'vscode';
+import type { App } from '../../src/host/app.ts';
+import type { RunPanel } from '../../src/host/panels/runPanel.ts';
+import { count } from '../counts.ts';
+import { closeAll, holdfast, openExample, tell, until, useFakeTrainer } from './support.ts';
+
+const seconds = count(5, 60);
+const pointsASecond = 50_000;
+const pointsAStep = 100;
+/** What every run of the fake tells of with each step: seven metrics, and one of replay. */
+const own = 8;
+const limitShare = 25;
+const mostUpdates = 10;
+
+suite('Many points', () => {
+  let app: App;
+  suiteSetup(async () => {
+    app = await holdfast();
+  });
+  teardown(closeAll);
+
+  test(`${pointsASecond} points a second for ${seconds} s take at most ${limitShare} % of a core and ${mostUpdates} updates of the page a second`, async () => {
+    const burst = 10;
+    useFakeTrainer({
+      steps: 100_000_000,
+      moreSeries: pointsAStep - own,
+      burst,
+      rate: pointsASecond / pointsAStep / burst,
+    });
+    const { uri } = await openExample('support-tone');
+    const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', uri);
+    const panel = (await until('the panel', () => app.panels.open.get(`run:${id}`))) as RunPanel;
+    const { channel } = panel.page;
+    const points = () => {
+      const all = panel.series.run(id)?.state.series.values() ?? [];
+      return [...all].reduce((sum, { length }) => sum + length, 0);
+    };
+    const updates = () => Object.values(channel.sent).reduce((sum, sent) => sum + sent, 0);
+    await until('points on the page', () => (channel.sent.points ?? 0) > 5 && channel.drawn > 5);
+    assert(panel.series.run(id)?.series('loss')?.length, 'no points of the loss');
+
+    const before = { cpu: process.cpuUsage(), at: performance.now(), points: points(), updates: updates() };
+    await sleep(1000 * seconds);
+    const { user, system } = process.cpuUsage(before.cpu);
+    const wallMs = performance.now() - before.at;
+    const came = points() - before.points;
+    const rate = Math.round((1000 * came) / wallMs);
+    const share = (100 * ((user + system) / came) * pointsASecond) / 1e6;
+    const updatesASecond = (1000 * (updates() - before.updates)) / wallMs;
+    await vscode.commands.executeCommand('holdfast.stop', id);
+    await until('the end', () => app.model.get(id)?.status === 'stopped');
+
+    tell(
+      `D2 ${rate.toLocaleString('en')} points/s to disk for ${Math.round(wallMs / 1000)} s, panel open: ${((100 * (user + system)) / 1000 / wallMs).toFixed(1)} % of a core in the extension host, ${share.toFixed(1)} % at 50,000 points/s, ${updatesASecond.toFixed(1)} updates of the page a second`,
+    );
+    assert(came > 0, 'no point came');
+    assert(share <= limitShare, `${share.toFixed(1)} % of a core at ${pointsASecond} points/s`);
+    assert(updatesASecond <= mostUpdates + 1 / seconds, `${updatesASecond.toFixed(1)} updates a second`);
+  });
+});
