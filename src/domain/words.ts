@@ -184,7 +184,7 @@ export function statusText(
     case 'finished':
       return verdict ? `${word}, ${verdictWord(verdict, t)}` : word;
     case 'queued':
-      return word;
+      return reason ? `${word}: ${reason}` : word;
     case 'stopped':
     case 'failed':
     case 'lost': {

@@ -56,6 +56,7 @@ export const fromPageSchema = z.discriminatedUnion('type', [
       'openRun',
       'start',
       'exportReport',
+      'restore',
     ]),
     run: runId.optional(),
     /** With `openRecipe`: the line to show, from 1. */

@@ -44,7 +44,7 @@ function receive(message: ToPage) {
 
 function show(state: PageState): void {
   if (state.page !== 'run') return;
-  channel.remember({ runs: state.run ? [state.run.id] : [] });
+  if (state.run) channel.remember({ runs: [state.run.id] });
   if (!state.run) {
     page?.lanes.destroy();
     page = null;
@@ -127,7 +127,7 @@ function noRun(): HTMLElement {
     'div',
     { class: 'welcome' },
     h('h1', {}, t('No run to show')),
-    h('p', {}, t('This run is no longer there, or none was started yet. Start one from the lenses above a recipe.')),
-    button(t('Open Recipe'), () => channel.command('openRecipe'), 'primary'),
+    h('p', {}, t('This run is not there any more. A deleted run can be restored until the trash is emptied.')),
+    button(t('Restore Run'), () => channel.command('restore'), 'primary'),
   );
 }

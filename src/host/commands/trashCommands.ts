@@ -27,8 +27,8 @@ export async function deleteRuns(app: App, given: unknown, selected: unknown): P
   }
 }
 
-/** Names what lies in the trash of the workspace's stores; the chosen come back. */
-export async function restoreRuns(app: App): Promise<void> {
+/** The run of that id comes back; without one, those chosen of what lies in the trash of the workspace's stores. */
+export async function restoreRuns(app: App, given: unknown): Promise<void> {
   requireTrust();
   const { trashedRuns } = await import('../../runs/trash.ts');
   const items: (vscode.QuickPickItem & { store: Store; id: string })[] = [];
@@ -36,6 +36,11 @@ export async function restoreRuns(app: App): Promise<void> {
     for (const { id, bytes } of await trashedRuns(store)) {
       items.push({ label: id, description: sizeWords(bytes), detail: store.root, store, id });
     }
+  }
+  if (typeof given === 'string') {
+    const wanted = items.filter(({ id }) => id === given);
+    if (wanted.length === 0) throw new Error(t('The trash does not hold the run {0}.', given));
+    return restore(app, wanted);
   }
   if (items.length === 0) return void vscode.window.showInformationMessage(t('The trash is empty.'));
   const title = t('Which runs should come back?');

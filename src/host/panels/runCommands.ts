@@ -15,6 +15,7 @@ export const pageCommands = {
   openRun: 'holdfast.showRun',
   start: 'holdfast.rerun',
   exportReport: 'holdfast.exportReport',
+  restore: 'holdfast.restoreRuns',
 } as const satisfies Record<PageCommand['command'], string>;
 
 /** `shown` are the runs of the page: it may speak of no others, but may open any. */

@@ -28,7 +28,7 @@ export class RunFeed implements SeriesSource, vscode.Disposable {
   /** Follows these runs and no others. Runs that are gone are left out. */
   show(ids: readonly string[]): void {
     for (const [id, shown] of this.#shown) {
-      if (ids.includes(id)) continue;
+      if (ids.includes(id) && this.#model.get(id)) continue;
       shown.dispose();
       this.#shown.delete(id);
     }

@@ -21,11 +21,11 @@ export class RunPanel implements PageBackend, vscode.Disposable {
     this.series = new RunFeed(model);
     this.page = new PagePanel(panel, 'run', this, around);
     this.series.channel = this.page.channel;
-    // After a reload the panel may be there before the list of runs is.
+    // After a reload the panel may be there before the list of runs is; and the run may be deleted, and come back.
     this.#listener = model.onDidChange(({ ids }) => {
       if (!ids.has(runId)) return;
       this.#nameTab();
-      if (this.series.ids.length === 0) this.page.channel.stateChanged();
+      if (this.series.ids.length === 0 || !model.get(runId)) this.page.channel.stateChanged();
     });
   }
 

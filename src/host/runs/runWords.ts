@@ -17,7 +17,7 @@ export function runLabel(run: Row): string {
 export function statusWords({ status, step, steps, reason }: Row): string {
   switch (status) {
     case 'queued':
-      return t('queued');
+      return reason ? t('queued: {0}', reason) : t('queued');
     case 'running':
       return steps ? t('step {0} of {1}', step, steps) : t('step {0}', step);
     case 'paused':
