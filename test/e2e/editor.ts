@@ -77,7 +77,7 @@ export async function startByLens(editor: Workbench, lens: string, project = edi
   const started = () => runFolders(project)[before];
   for (let click = 0; click < 4 && !started(); click++) {
     await editor.lens(lens).first().click();
-    await until(`a run started by ${lens}`, started, 10_000).catch(() => {});
+    await until(`a run started by ${lens}`, started, 30_000).catch(() => {});
   }
   return until(`a run started by ${lens}`, started);
 }

@@ -3,7 +3,11 @@
  * at 20 steps a second. The figures go to out/test/latency.json; the limits here are for a busy machine, the goals are in it.
  */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
+import { sendControl } from '../../src/runs/control.ts';
+import { RunFolder } from '../../src/runs/runFolder.ts';
+import { isWithin } from '../slowness.ts';
 import { type Frame, until } from '../vscode/workbench.ts';
 import { journal, keepFigures, openEditor, startByLens } from './editor.ts';
 
@@ -22,8 +26,13 @@ test('a step is on the screen soon after it is done', async t => {
   });
   await editor.openFile('support-tone.tune.yaml');
   const run = await startByLens(editor, 'Regularized');
+  await until('the first step', () => journal(run).some(({ type }) => type === 'step'));
+  // It stands still until somebody watches, however long the panel takes to open.
+  const folder = new RunFolder(path.basename(run), run);
+  await sendControl(folder, 'pause');
   const page = await editor.frame('body[data-page="run"] .lanes canvas');
   await watchPaints(page);
+  await sendControl(folder, 'resume');
   await until('the end', () => journal(run).some(({ type }) => type === 'exited'));
   const paints = await until('the last step on screen', async () => {
     const seen = await page.evaluate(() => (window as unknown as { paints: Paint[] }).paints);
@@ -47,8 +56,8 @@ test('a step is on the screen soon after it is done', async t => {
   t.diagnostic(`step to painted pixel: ${JSON.stringify(figures)}`);
   assert.ok(delays.length >= stepsAsked / 2, `${delays.length} steps were measured`);
   assert.ok(delays[0]! >= 0, 'a step was painted before it was done');
-  assert.ok(figures.medianMs < 4 * goals.medianMs, `median ${figures.medianMs} ms`);
-  assert.ok(figures.worstMs < 5 * goals.worstMs, `worst ${figures.worstMs} ms`);
+  assert.ok(isWithin(figures.medianMs, 4 * goals.medianMs), `median ${figures.medianMs} ms`);
+  assert.ok(isWithin(figures.worstMs, 5 * goals.worstMs), `worst ${figures.worstMs} ms`);
 });
 
 /** Notes the newest step of the lanes, and the time, once the frame that drew it is through. */

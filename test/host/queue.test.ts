@@ -2,15 +2,8 @@ import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
 import { QueueDrag } from '../../src/host/runs/queueDrag.ts';
-import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { RunsNode } from '../../src/host/runs/runsTree.ts';
-import { closeAll, diagnosticsOf, holdfast, lensesOf, openRecipe, until, useFakeTrainer } from './support.ts';
-
-const runWith = (app: App, id: string, ask: (run: RunEntry) => boolean) =>
-  until(`run ${id}`, () => {
-    const run = app.model.get(id);
-    return run && ask(run) && run;
-  });
+import { closeAll, diagnosticsOf, holdfast, lensesOf, openRecipe, runWith, until, useFakeTrainer } from './support.ts';
 
 const row = (id: string): RunsNode => ({ kind: 'run', id });
 
@@ -103,16 +96,21 @@ suite('The queue', () => {
   });
 
   test('waits for the user after an error when it is told to', async () => {
-    useFakeTrainer({ dieAtStep: 3, rate: 5, byVariant: { narrow: { steps: 2, rate: 0 } } });
+    useFakeTrainer({ steps: 100_000, rate: 50, byVariant: { narrow: { steps: 2, rate: 0 } } });
     const uri = await exampleUri();
     const bad = await vscode.commands.executeCommand<string>('holdfast.startPlain', uri);
     const good = await vscode.commands.executeCommand<string>('holdfast.startNarrow', uri);
     await vscode.commands.executeCommand('holdfast.holdQueueOnError');
     const told: string[] = [];
     const listener = app.queues.onDidHold(id => told.push(id));
+    const { trainer } = await until('the trainer', async () => {
+      const record = await app.model.get(bad)?.folder.process();
+      return record?.trainer && { trainer: record.trainer };
+    });
+    process.kill(trainer.identity.pid, 'SIGKILL');
     await runWith(app, bad, ({ status }) => status === 'failed');
     await until('a hold', () => queueRow(app).contextValue === 'queued.held.holdsOnError');
-    assert.match(String(queueRow(app).tooltip), /Held: .*exit code 1/);
+    assert.match(String(queueRow(app).tooltip), /Held: .*killed from outside/);
     listener.dispose();
     assert.deepEqual(told, [bad], 'the user is told once');
     await vscode.commands.executeCommand('holdfast.continueQueueOnError');

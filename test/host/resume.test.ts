@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
-import type { RunEntry } from '../../src/host/runs/runsModel.ts';
-import { closeAll, holdfast, openExample, until, useFakeTrainer } from './support.ts';
-
-const runWith = (app: App, id: string, ask: (run: RunEntry) => boolean) =>
-  until(`run ${id}`, () => {
-    const run = app.model.get(id);
-    return run && ask(run) && run;
-  });
+import { closeAll, holdfast, openExample, runWith, until, useFakeTrainer } from './support.ts';
 
 suite('Going on', () => {
   let app: App;
@@ -18,10 +11,10 @@ suite('Going on', () => {
   teardown(closeAll);
 
   async function stoppedRun(): Promise<string> {
-    useFakeTrainer({ steps: 400, rate: 100 });
+    useFakeTrainer({ steps: 400, standsAt: 90 });
     const { uri } = await openExample('support-tone');
     const id = await vscode.commands.executeCommand<string>('holdfast.startPlain', uri);
-    await runWith(app, id, ({ step }) => step >= 60);
+    await runWith(app, id, ({ step }) => step === 90);
     await vscode.commands.executeCommand('holdfast.stop', id);
     await runWith(app, id, ({ status }) => status === 'stopped');
     return id;

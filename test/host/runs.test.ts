@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
-import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { RunsNode } from '../../src/host/runs/runsTree.ts';
-import { closeAll, holdfast, lensesOf, openExample, until, useFakeTrainer } from './support.ts';
+import { closeAll, holdfast, lensesOf, openExample, runWith, until, useFakeTrainer } from './support.ts';
 
 /** The tree as it is drawn: labels below each other. */
 function drawn({ tree }: Pick<App, 'tree'>, parent?: RunsNode): Record<string, string> {
@@ -15,12 +14,6 @@ function drawn({ tree }: Pick<App, 'tree'>, parent?: RunsNode): Record<string, s
   }
   return rows;
 }
-
-const runWith = (app: App, id: string, ask: (run: RunEntry) => boolean) =>
-  until(`run ${id}`, () => {
-    const run = app.model.get(id);
-    return run && ask(run) && run;
-  });
 
 suite('Runs', () => {
   let app: App;
@@ -76,13 +69,14 @@ suite('Runs', () => {
   });
 
   test('a second start waits visibly in the queue and then runs', async () => {
-    useFakeTrainer({ steps: 60, rate: 30 });
+    useFakeTrainer({ steps: 2, byVariant: { plain: { waitsBefore: 'first step' } } });
     const { uri } = await openExample('support-tone');
     const first = await vscode.commands.executeCommand<string>('holdfast.startPlain', uri);
     const second = await vscode.commands.executeCommand<string>('holdfast.startNarrow', uri);
     assert.equal(app.model.get(second)?.status, 'queued');
     assert.match(drawn(app)[second] ?? '', /narrow \| queued.* \| run\.queued/);
-    await runWith(app, first, ({ status }) => status === 'finished');
+    await vscode.commands.executeCommand('holdfast.stop', first);
+    await runWith(app, first, ({ status }) => status === 'stopped');
     await runWith(app, second, ({ status }) => status === 'finished');
   });
 

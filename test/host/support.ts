@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { HoldfastExports } from '../../src/extension.ts';
 import type { App } from '../../src/host/app.ts';
+import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 
 export async function holdfast(): Promise<App> {
   const extension = vscode.extensions.getExtension<HoldfastExports>('holdfast.holdfast');
@@ -63,6 +64,13 @@ export async function until<T>(
     await new Promise(resolve => setTimeout(resolve, 25));
   }
 }
+
+/** The run once it is as asked. */
+export const runWith = (app: App, id: string, ask: (run: RunEntry) => boolean): Promise<RunEntry> =>
+  until(`run ${id}`, () => {
+    const run = app.model.get(id);
+    return run && ask(run) && run;
+  });
 
 export const lensesOf = (document: vscode.TextDocument): Promise<vscode.CodeLens[]> =>
   Promise.resolve(

@@ -15,6 +15,8 @@ export interface Opened {
   faults(): Promise<string[]>;
 }
 
+const patienceMs = 120_000;
+
 export class Pages {
   #browser!: Browser;
   #server!: PageServer;
@@ -31,6 +33,7 @@ export class Pages {
   async open(scenario: string, options: { theme?: ThemeName; width?: number; height?: number } = {}): Promise<Opened> {
     const { theme = 'dark', width = 900, height = 1300 } = options;
     const page = await this.#browser.newPage({ viewport: { width, height } });
+    page.setDefaultTimeout(patienceMs);
     const faults: string[] = [];
     page.on('console', message => message.type() === 'error' && faults.push(message.text()));
     page.on('pageerror', error => faults.push(String(error)));

@@ -14,7 +14,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,7 +31,7 @@ export interface ServerOptions {
   /** False leaves workspace trust on: a workspace opens in Restricted Mode. */
   trusted?: boolean;
   env?: Record<string, string>;
-  /** A free one when left out. */
+  /** One that is free, when left out. */
   port?: number;
 }
 
@@ -62,6 +61,8 @@ const calm = {
   'git.openRepositoryInParentFolders': 'never',
 };
 
+const patienceMs = 180_000;
+
 /** Names stay short: the editor makes sockets below, and a socket's path ends at 107 bytes. */
 export async function startServer(options: ServerOptions = {}): Promise<VsCodeServer> {
   const folder = mkdtempSync(path.join(tmpdir(), 'vs-'));
@@ -86,7 +87,6 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
   writeFileSync(path.join(folder, 'config.yaml'), '');
   for (const extension of options.extensions ?? []) installFolder(extension, extensions);
 
-  const port = options.port ?? (await freePort());
   const env = {
     ...process.env,
     TMPDIR: temporary,
@@ -107,7 +107,7 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
     if (code !== 0) throw new Error(`Installing ${file} ended with ${code}\n${log()}`);
   }
 
-  const address = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`];
+  const address = ['--auth', 'none', '--bind-addr', `127.0.0.1:${options.port ?? 0}`];
   const quiet = ['--disable-telemetry', '--disable-update-check'];
   const trust = options.trusted === false ? [] : ['--disable-workspace-trust'];
   const output = openSync(logFile, 'a');
@@ -137,18 +137,22 @@ async function startIn(folder: string, options: ServerOptions, cleanUp: () => vo
   process.once('exit', onExit);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, endUnlessOthersCare);
 
-  const url = `http://127.0.0.1:${port}/`;
   const stop = async () => {
     await endMarked(folder);
     process.off('exit', onExit);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, endUnlessOthersCare);
     cleanUp();
   };
-  for (const deadline = Date.now() + 60_000; !(await answers(url)); await sleep(100)) {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    // With port 0 the server chooses, and says which: a port looked for here could be somebody else's by then.
+    const port = Number(/listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(log())?.[1]);
+    const url = `http://127.0.0.1:${port}/`;
+    if (port && (await answers(url))) return { url, port, folder, holdfastHome, settingsFile, log, stop };
     if (ended !== null) throw new Error(`VS Code ended while starting: ${ended}\n${log()}`);
-    if (Date.now() > deadline) throw new Error(`VS Code did not answer within a minute\n${log()}`);
+    if (Date.now() > deadline) throw new Error(`VS Code did not answer within ${patienceMs / 1000} s\n${log()}`);
+    await sleep(100);
   }
-  return { url, port, folder, holdfastHome, settingsFile, log, stop };
 }
 
 /** A signal that nobody handles ends a process without its `exit` event, and the server would stay. */
@@ -168,18 +172,6 @@ function runToEnd(args: string[], env: NodeJS.ProcessEnv, logFile: string): Prom
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', resolve);
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
   });
 }
 

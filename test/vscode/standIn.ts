@@ -8,7 +8,7 @@ import type { Page } from 'playwright-core';
 import { openBrowser } from './browser.ts';
 import { startServer } from './server.ts';
 
-const limitMs = Number(process.env.HOLDFAST_TEST_LIMIT_MS ?? 500_000);
+const limitMs = Number(process.env.HOLDFAST_TEST_LIMIT_MS ?? 1_140_000);
 
 const flags = (name: string) =>
   process.argv.filter(arg => arg.startsWith(`--${name}=`)).map(arg => path.resolve(arg.slice(name.length + 3)));
