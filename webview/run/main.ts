@@ -1,78 +1,23 @@
 /** The run panel: one run, live or past. Holds the parts together; each part draws its own share of the run. */
 import './run.css';
-import type { PageState, RunView, ToPage } from '../../src/protocol/panel.ts';
-import { Channel } from '../shared/channel.ts';
+import type { RunView } from '../../src/protocol/panel.ts';
+import type { Channel } from '../shared/channel.ts';
 import { h } from '../shared/dom.ts';
 import { LaneGroup } from '../shared/laneGroup.ts';
 import { isDetail, lanesOfRun } from '../shared/laneModel.ts';
-import { Announcer, messageBox, startPage } from '../shared/page.ts';
+import { type RunParts, showOneRun } from '../shared/oneRun.ts';
 import { runExtras } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
-import { busy, button, checkbox } from '../shared/ui.ts';
+import { button, checkbox } from '../shared/ui.ts';
 import { isLive } from '../shared/words.ts';
 import { ancestryNote } from './ancestry.ts';
 import { runDetails } from './details.ts';
 import { runHeader } from './header.ts';
 import { verdictCard } from './verdict.ts';
 
-const main = startPage(t('Run'));
-const channel = new Channel('run', receive);
-const announcer = new Announcer();
-let run: RunView | null = null;
-let page: RunPage | null = null;
+showOneRun({ page: 'run', title: t('Run'), loading: t('Loading the run…'), parts: runParts, none: noRun });
 
-main.append(busy(t('Loading the run…')));
-channel.start();
-
-function receive(message: ToPage) {
-  switch (message.type) {
-    case 'state':
-      return show(message.state);
-    case 'run':
-      if (run?.id === message.id) update({ ...run, ...message.changes });
-      return;
-    case 'buckets':
-      return page?.lanes.buckets(message.request, message.series);
-    case 'points':
-      return page?.lanes.points(message.points);
-    case 'refused':
-      return messageBox(main, message.message);
-    default:
-      message satisfies never;
-  }
-}
-
-function show(state: PageState): void {
-  if (state.page !== 'run') return;
-  if (state.run) channel.remember({ runs: [state.run.id] });
-  if (!state.run) {
-    page?.lanes.destroy();
-    page = null;
-    main.replaceChildren(noRun());
-    return;
-  }
-  if (!page || run?.id !== state.run.id) {
-    page?.lanes.destroy();
-    page = makePage();
-    main.replaceChildren(...page.elements);
-  }
-  update(state.run);
-  page.lanes.resubscribe();
-}
-
-function update(next: RunView): void {
-  run = next;
-  page?.update(next);
-  announcer.follow(next);
-}
-
-interface RunPage {
-  elements: HTMLElement[];
-  lanes: LaneGroup;
-  update(run: RunView): void;
-}
-
-function makePage(): RunPage {
+function runParts(channel: Channel, shown: () => RunView | null): RunParts {
   const header = runHeader(channel);
   const verdict = verdictCard();
   const details = runDetails(channel);
@@ -81,6 +26,7 @@ function makePage(): RunPage {
   const every = checkbox(t('All series'), all, wanted => {
     all = wanted;
     channel.keepView({ allSeries: wanted });
+    const run = shown();
     if (run) draw(run);
   });
   lanes.toolbar.insertBefore(every.element, lanes.toolbar.querySelector('vscode-button'));
@@ -122,7 +68,7 @@ function waitingText(next: RunView): string {
   return t('This run ended before its first step.');
 }
 
-function noRun(): HTMLElement {
+function noRun(channel: Channel): HTMLElement {
   return h(
     'div',
     { class: 'welcome' },
