@@ -2,8 +2,7 @@
 import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { compareRuns } from '../domain/comparison.ts';
-import { markdownReport } from '../domain/report.ts';
-import { reportPictures } from '../domain/reportPictures.ts';
+import { reportFiles } from '../domain/reportFiles.ts';
 import { loadRun } from '../runs/loadRun.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { fromSystem, RunsError } from '../runs/runsError.ts';
@@ -34,25 +33,17 @@ export async function writeReport(file: string, runs: RunFolder[]): Promise<void
     ...state.view({ status: status.status, reason: status.reason }),
     result,
   }));
-  const comparison = compareRuns(views);
   const series = new Map(loaded.map(({ state }) => [state.identity.id, state.series]));
-  const pictures = reportPictures(comparison, (run, name) =>
-    series.get(run)?.get(name)?.buckets(undefined, undefined, columns),
-  );
-  const folder = `${basename(target, extname(target))}-pictures`;
+  const { folder, pictures, markdown } = reportFiles(compareRuns(views), (run, name) => series.get(run)?.get(name), {
+    title: `${views[0]?.name ?? 'Comparison'}: what each way kept`,
+    stem: basename(target, extname(target)),
+  });
+  const place = join(dirname(target), folder);
   try {
-    await mkdir(join(dirname(target), folder), { recursive: true });
+    await mkdir(place, { recursive: true });
   } catch (error) {
     throw fromSystem(error, target, 'writing');
   }
-  for (const { file: name, svg } of pictures) await writeFileSafely(join(dirname(target), folder, name), svg);
-  const title = `${views[0]?.name ?? 'Comparison'}: what each way kept`;
-  const markdown = markdownReport(comparison, {
-    title,
-    pictures: pictures.map(({ file: name, alt }) => ({ path: `${folder}/${name}`, alt })),
-  });
+  for (const { file: name, svg } of pictures) await writeFileSafely(join(place, name), svg);
   await writeFileSafely(target, markdown);
 }
-
-/** Of one series at most: a picture is 720 pixels wide. */
-const columns = 400;

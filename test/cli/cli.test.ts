@@ -188,12 +188,12 @@ test('Ctrl-C in a comparison stops the arm under way and starts no other', async
 
 test('compare --report writes Markdown with its pictures beside it', async () => {
   const project = testProject();
-  const words = ['compare', 'test.tune.yaml', '--variants', 'plain,narrow', '--report', 'out/report.md'];
+  const words = ['compare', 'test.tune.yaml', '--variants', 'plain,narrow', '--report', 'out/my report.md'];
   const { code, stdout } = await holdfast(project, words);
   assert.equal(code, 0);
   assert.match(stdout, /variant +learned eval +forgot general/);
-  const report = readFileSync(join(project.folder, 'out/report.md'), 'utf8');
-  const pictures = [...report.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, path]) => path ?? '');
+  const report = readFileSync(join(project.folder, 'out/my report.md'), 'utf8');
+  const pictures = [...report.matchAll(/!\[[^\]]*\]\(([^)\s]+)\)/g)].map(([, path]) => path ?? '');
   assert.ok(pictures.length >= 4);
   for (const path of pictures)
     assert.match(readFileSync(join(project.folder, 'out', decodeURIComponent(path)), 'utf8'), /^<svg/);

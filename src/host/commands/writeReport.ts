@@ -2,12 +2,8 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { compareRuns } from '../../domain/comparison.ts';
-import { markdownReport } from '../../domain/report.ts';
-import { reportPictures } from '../../domain/reportPictures.ts';
+import { reportFiles } from '../../domain/reportFiles.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
-
-/** Wide enough for a picture in a report. */
-const columns = 400;
 
 export async function writeReport(model: RunsModel, ids: readonly string[]): Promise<void> {
   const leases = ids.map(id => model.follow(id)).filter((lease): lease is RunLease => lease !== undefined);
@@ -40,12 +36,12 @@ async function write(target: vscode.Uri, title: string, leases: readonly RunLeas
     [...runs.values()].map(run => run.view()),
     t,
   );
-  const pictures = reportPictures(
-    comparison,
-    (id, name) => runs.get(id)?.series(name)?.buckets(undefined, undefined, columns),
-    t,
-  );
-  const folder = `${basename(target.fsPath, extname(target.fsPath))}-pictures`;
+  const stem = basename(target.fsPath, extname(target.fsPath));
+  const { folder, pictures, markdown } = reportFiles(comparison, (id, name) => runs.get(id)?.series(name), {
+    title,
+    stem,
+    translate: t,
+  });
   const encoder = new TextEncoder();
   for (const { file, svg } of pictures) {
     await vscode.workspace.fs.writeFile(
@@ -53,7 +49,5 @@ async function write(target: vscode.Uri, title: string, leases: readonly RunLeas
       encoder.encode(svg),
     );
   }
-  const placed = pictures.map(({ file, alt }) => ({ path: `${encodeURIComponent(folder)}/${file}`, alt }));
-  const markdown = markdownReport(comparison, { title, pictures: placed, translate: t });
   await vscode.workspace.fs.writeFile(target, encoder.encode(markdown));
 }
