@@ -10,6 +10,7 @@ import { launchRunner } from '../runs/launch.ts';
 import { ownIdentity } from '../runs/processIdentity.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import type { Store } from '../runs/store.ts';
+import { type Command, jsonOption } from './command.ts';
 import { exitCodeFor, watchToEnd } from './commands/run.ts';
 import { comparisonText } from './comparisonText.ts';
 import { thisMachine } from './machine.ts';
@@ -17,6 +18,14 @@ import type { Output } from './output.ts';
 import { seedsText } from './seedsText.ts';
 import { Interruptions } from './watchRun.ts';
 import { checkReportPlace, writeReport } from './writeReport.ts';
+
+/** Of every command that runs a group. */
+export const armsOptions = {
+  set: { type: 'string', multiple: true, value: 'KEY=VALUE', help: 'A key of the recipe, for all runs.' },
+  report: { type: 'string', value: 'FILE.md', help: 'Write table and charts as Markdown, SVG beside it.' },
+  detach: { type: 'boolean', short: 'd', help: 'Return at once; the runs go on.' },
+  ...jsonOption,
+} satisfies Command['options'];
 
 export interface Arms {
   kind: 'compare' | 'sweep';

@@ -8,11 +8,11 @@ import { readRecipe, resolveText } from '../../runs/createRun.ts';
 import { loadRun } from '../../runs/loadRun.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
 import { RunsError } from '../../runs/runsError.ts';
-import { type Command, flag, jsonOption, list, onlyPositional, text } from '../command.ts';
+import { type Command, flag, list, onlyPositional, text } from '../command.ts';
 import { storeForRecipe, storeHere } from '../machine.ts';
 import type { Output } from '../output.ts';
 import { noteWarnings } from '../problems.ts';
-import { runArms, showArms } from '../runArms.ts';
+import { armsOptions, runArms, showArms } from '../runArms.ts';
 import { checkReportPlace } from '../writeReport.ts';
 
 export const compare: Command = {
@@ -21,10 +21,7 @@ export const compare: Command = {
   usage: 'RECIPE|GROUP [--variants LIST] [--set KEY=VALUE …] [--report FILE.md] [--detach] [--json]',
   options: {
     variants: { type: 'string', value: 'LIST', help: 'Some of the arms, by name, with commas between.' },
-    set: { type: 'string', multiple: true, value: 'KEY=VALUE', help: 'A key of the recipe, for all arms.' },
-    report: { type: 'string', value: 'FILE.md', help: 'Write table and charts as Markdown, SVG beside it.' },
-    detach: { type: 'boolean', short: 'd', help: 'Return at once; the runs go on.' },
-    ...jsonOption,
+    ...armsOptions,
   },
   async run({ positionals, values, output }) {
     const given = onlyPositional(compare, positionals, 'RECIPE or GROUP');

@@ -6,11 +6,11 @@ import type { ResolvedRecipe } from '../../recipe/schema.ts';
 import { sweepArms } from '../../recipe/sweep.ts';
 import { readRecipe, resolveText } from '../../runs/createRun.ts';
 import { RunsError } from '../../runs/runsError.ts';
-import { type Command, flag, jsonOption, list, onlyPositional, text } from '../command.ts';
+import { type Command, flag, list, onlyPositional, text } from '../command.ts';
 import { storeForRecipe } from '../machine.ts';
 import type { Output } from '../output.ts';
 import { noteWarnings } from '../problems.ts';
-import { runArms } from '../runArms.ts';
+import { armsOptions, runArms } from '../runArms.ts';
 
 export const sweep: Command = {
   name: 'sweep',
@@ -18,10 +18,7 @@ export const sweep: Command = {
   usage: 'RECIPE [--dry-run] [--set KEY=VALUE …] [--report FILE.md] [--detach] [--json]',
   options: {
     'dry-run': { type: 'boolean', help: 'List the runs and make none.' },
-    set: { type: 'string', multiple: true, value: 'KEY=VALUE', help: 'A key of the recipe, for all runs.' },
-    report: { type: 'string', value: 'FILE.md', help: 'Write table and charts as Markdown, SVG beside it.' },
-    detach: { type: 'boolean', short: 'd', help: 'Return at once; the runs go on.' },
-    ...jsonOption,
+    ...armsOptions,
   },
   async run({ positionals, values, output }) {
     const recipeFile = onlyPositional(sweep, positionals, 'RECIPE');
