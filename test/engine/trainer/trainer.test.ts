@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -8,6 +7,7 @@ import { RunControl } from '../../../src/engine/runControl.ts';
 import { train } from '../../../src/engine/trainer.ts';
 import type { EvaluatedEvent, StartCommand, StepEvent, TrainerEvent } from '../../../src/protocol/trainer.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../support/tinyRun.ts';
+import { eventsOf, modelHash, watchedRun } from '../support/watchedRun.ts';
 
 let files: TinyFiles;
 before(async () => {
@@ -19,31 +19,15 @@ interface Told {
   start: StartCommand;
 }
 
-/** Runs to the end; `watch` sees every event and may steer. */
-async function run(
-  start: StartCommand,
-  watch: (event: TrainerEvent, control: RunControl) => void = () => {},
-): Promise<Told> {
-  const events: TrainerEvent[] = [];
-  const control = new RunControl();
-  const observe = (event: TrainerEvent): void => {
-    events.push(event);
-    if (event.type === 'checkpointed') control.recorded(event.folder);
-    watch(event, control);
-  };
-  observe(await train(start, observe, control));
-  return { events, start };
+async function run(start: StartCommand, watch?: Parameters<typeof watchedRun>[1]): Promise<Told> {
+  return { events: await watchedRun(start, watch), start };
 }
 
-const of = <T extends TrainerEvent['type']>({ events }: Told, type: T) =>
-  events.filter((event): event is Extract<TrainerEvent, { type: T }> => event.type === type);
+const of = <T extends TrainerEvent['type']>({ events }: Told, type: T) => eventsOf(events, type);
 const losses = (told: Told): (number | null)[] => of(told, 'step').map(({ metrics }) => metrics.loss!);
 const metric = (told: Told, name: string) => of(told, 'step').map(({ metrics }) => metrics[name]);
 
-async function modelHash({ start }: Told): Promise<string> {
-  const weights = await readFile(join(start.outputs.model, 'model.safetensors'));
-  return createHash('sha256').update(weights).digest('hex');
-}
+const hashOf = ({ start }: Told): Promise<string> => modelHash(start);
 
 const quick: TinyRecipe = { evaluate: { every: 3, items: 8 }, checkpoint: { every: 2, keep: ['all'] } };
 const withReplay: TinyRecipe = { ...quick, method: { replay: { data: 'replay.txt', share: 0.3 } } };
@@ -86,7 +70,7 @@ test('a seeded run has the losses it always had, twice in a row to the last bit 
   for (const [i, loss] of losses(first).entries())
     assert.ok(Math.abs(loss! - pinned[i]!) < 2e-4, `step ${i + 1}: ${loss}`);
   assert.deepEqual(losses(second), losses(first));
-  assert.equal(await modelHash(second), await modelHash(first));
+  assert.equal(await hashOf(second), await hashOf(first));
 });
 
 test('packing, replay, KL penalty, clipping, decay, warm-up and saving give what torch and transformers give', async () => {
@@ -118,7 +102,7 @@ test('packing, replay, KL penalty, clipping, decay, warm-up and saving give what
 test('one thread or two make no difference', async () => {
   const one = await run(files.start(withReplay));
   const two = await run(files.start(withReplay, { threads: 2 }));
-  assert.equal(await modelHash(two), await modelHash(one));
+  assert.equal(await hashOf(two), await hashOf(one));
 });
 
 test('before the first step nothing is forgotten; at the end all items are judged on the weights as saved', async () => {
@@ -209,7 +193,7 @@ test('replay rows come beside the task rows: task tokens are those of the plain 
 test('a penalty of weight 0 changes nothing, bit for bit', async () => {
   const plain = await run(files.start(quick));
   const weightless = await run(files.start({ ...quick, method: { regularize: { weight: 0 } } }));
-  assert.equal(await modelHash(weightless), await modelHash(plain));
+  assert.equal(await hashOf(weightless), await hashOf(plain));
 });
 
 test('a resumed run goes on as if it had never stopped, to the last bit', async () => {
@@ -227,7 +211,7 @@ test('a resumed run goes on as if it had never stopped, to the last bit', async 
     [4, 5, 6],
   );
   assert.equal(of(resumed, 'finished')[0]!.tokens, of(whole, 'finished')[0]!.tokens);
-  assert.equal(await modelHash(resumed), await modelHash(whole));
+  assert.equal(await hashOf(resumed), await hashOf(whole));
 });
 
 test('a resume with another recipe, or from a damaged checkpoint, is refused', async () => {
