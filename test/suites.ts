@@ -21,6 +21,8 @@ export interface Suite {
 const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
 /** Of the torch engine: a Python with torch, transformers and PEFT. Without one it is no part of `npm test`. */
 const torchPython = process.env.HOLDFAST_TORCH_PYTHON;
+/** Why a machine that should have had one has none. */
+const noTorch = process.env.HOLDFAST_NO_TORCH;
 /** Long counts take hours. */
 const patience = () => (isLong() ? 30 : 1);
 const noServer = 'VS Code in a browser needs Linux x64';
@@ -82,12 +84,12 @@ export function allSuites(): Suite[] {
     nodeTests('pages', 'pages in a browser', testFiles('pages'), browser),
     nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), browser),
     nodeTests('vsix', 'the packaged extension', testFiles('vsix'), browser),
-    ...(torchPython ? torchSuites(torchPython) : []),
+    ...(torchPython || noTorch ? torchSuites(torchPython ?? '', noTorch) : []),
   ];
 }
 
 /** Both need the embedded engine too, which prepares the data, but from source. */
-function torchSuites(python: string): Suite[] {
+function torchSuites(python: string, skip?: string): Suite[] {
   const inPython = ['-E', '-B', path.join(checkout, 'test/torch/unit/run.py')];
   return [
     {
@@ -96,7 +98,8 @@ function torchSuites(python: string): Suite[] {
       argv: [python, ...inPython],
       limitSeconds: 300,
       kind: 'unittest',
+      skip,
     },
-    nodeTests('torch', 'the torch engine', testFiles('torch')),
+    nodeTests('torch', 'the torch engine', testFiles('torch'), { skip }),
   ];
 }

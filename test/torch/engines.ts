@@ -41,6 +41,9 @@ const scratch = mkdtempSync(join(tmpdir(), 'hf-torch-'));
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
 let made = 0;
 
+const living = new Set<ChildProcess>();
+process.once('exit', () => living.forEach(child => child.kill('SIGKILL')));
+
 /** A variant of a recipe in the repository, with outputs of its own. */
 export function startOf(recipeFile: string, variant: VariantName, overrides: string[] = []): StartCommand {
   const file = join(root, recipeFile);
@@ -98,7 +101,8 @@ export function speak(
   react: React = () => {},
 ): Promise<Spoken> {
   const child = spawn(program, args, { stdio: 'pipe', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
-  process.once('exit', () => child.kill('SIGKILL'));
+  living.add(child);
+  child.once('close', () => living.delete(child));
   const events: TrainerEvent[] = [];
   const wrong: string[] = [];
   let stderr = '';

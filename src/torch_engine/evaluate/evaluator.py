@@ -137,7 +137,8 @@ def plain_means(event: Event) -> tuple[dict[str, float], dict[str, float], dict[
             continue
         rises[name] = mean([after["loss"] - before["loss"] for before, after in zip(base, tuned, strict=True)])
         if "correct" in base[0]:
-            drops[name] = 100 * (mean([s["correct"] for s in base]) - mean([s["correct"] for s in tuned]))
+            flipped = sum(s["correct"] for s in base) - sum(s["correct"] for s in tuned)
+            drops[name] = 100 * (flipped / len(base))
     return rises, drops, losses
 
 

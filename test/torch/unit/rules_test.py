@@ -6,15 +6,17 @@ import tempfile
 import unittest
 
 import numpy as np
+import torch
 
 from torch_engine.atomic_file import write_folder
 from torch_engine.batch import Tokens, make_batch
-from torch_engine.checkpoints import CheckpointName, Progress, expendable, is_better, score_of
+from torch_engine.checkpoints import CheckpointName, Checkpoints, Progress, expendable, is_better, score_of
 from torch_engine.data.random_streams import RandomStream
 from torch_engine.engine_error import EngineError
 from torch_engine.methods.narrow import narrowed_names
 from torch_engine.out_of_memory import named, settings_that_save
 from torch_engine.protocol import NotProtocol, Start, decode_command, encode_line, travelling
+from torch_engine.state.state_store import StateStore
 
 llama = {
     "model.embed_tokens.weight": 2,
@@ -69,6 +71,28 @@ class Retention(unittest.TestCase):
         self.assertEqual(gone({"keep": ["best", "last"]}, 20), ["a1-step-10", "a1-step-20", "a2-step-30"])
         self.assertEqual(gone({"keep": ["last"], "keep_every": 10}), ["a1-step-20"])
         self.assertEqual(gone({"keep": ["all"]}), [])
+
+    def test_what_may_go_goes_only_when_the_newest_reads_back_as_it_was_written(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            recipe = {"checkpoint": {"keep": ["best", "last"]}}
+            start = Start("train", 2, recipe, {}, {"checkpoints": folder}, None, None, "a1-step-10", False)
+            state = StateStore()
+            state.add("w", torch.arange(3.0))
+            for name in (".a1-step-9.tmp", "a1-step-10", "a1-step-30"):
+                os.mkdir(os.path.join(folder, name))
+            checkpoints = Checkpoints(start, from_step=10)
+            left = lambda: sorted(os.listdir(folder))  # noqa: E731
+            self.assertEqual(left(), ["a1-step-10", "a1-step-30"])
+            for step in (20, 25):
+                checkpoints.write(state, Progress(step), {})
+            with open(os.path.join(folder, "a2-step-25", "state.safetensors"), "ab") as file:
+                file.write(b"x")
+            self.assertEqual(checkpoints.newest, "a2-step-25")
+            checkpoints.remove_others(best_step=20)
+            self.assertEqual(len(left()), 4)
+            checkpoints.write(state, Progress(28), {})
+            checkpoints.remove_others(best_step=20)
+            self.assertEqual(left(), ["a2-step-20", "a2-step-28"])
 
     def test_better_is_first_what_forgets_within_its_budgets_then_what_learned_more(self) -> None:
         def evaluation(rise: float, drop: float, loss: float):
