@@ -6,10 +6,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { sendControl } from '../../src/runs/control.ts';
 import { findMarked } from '../../src/runs/markedProcesses.ts';
 import { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { count } from '../counts.ts';
+import { isWithin } from '../slowness.ts';
 import { markedProcesses } from '../vscode/processes.ts';
 import { type Frame, until, type Workbench } from '../vscode/workbench.ts';
 import { journal, openEditor, startByLens } from './editor.ts';
@@ -44,7 +46,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     const page = await until(`${moment}: the panel at step ${goal}`, () => panelAt(editor, goal));
     delays.push(Math.round(page.at - activatedAt));
     assert.equal((await statusOf(run)).status, 'running', moment);
-    await checkPoints(page.frame, run.id, made, goal, moment);
+    await standing(run, () => checkPoints(page.frame, run.id, made, goal, moment));
   }
   for (let number = 0; number < kills; number++) {
     const moment = `kill ${number}`;
@@ -53,7 +55,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     const page = await until(`${moment}: the panel at step ${goal}`, () => panelAt(editor, goal));
     afterKills.push(Math.round(page.at - bornAt));
     assert.equal((await statusOf(run)).status, 'running', moment);
-    await checkPoints(page.frame, run.id, made, goal, moment);
+    await standing(run, () => checkPoints(page.frame, run.id, made, goal, moment));
     await until(`${moment}: one tab of the run`, async () => (await editor.tab(/· plain/).count()) === 1);
   }
   for (const identity of [runner.identity, trainer.identity]) {
@@ -66,7 +68,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   t.diagnostic(
     `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms of the birth of the new host after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
   );
-  assert.ok(Math.max(slowest, slowestKill) <= limitMs, `the slowest took ${slowest} and ${slowestKill} ms`);
+  assert.ok(isWithin(Math.max(slowest, slowestKill), limitMs), `the slowest took ${slowest} and ${slowestKill} ms`);
 });
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -89,6 +91,16 @@ interface Listener {
   heard: { request: number; series: { steps: number[]; last: number[] }[] }[];
   /** What the editor gives to the pages inside. */
   __vscode_post_message__(channel: string, data: unknown): void;
+}
+
+/** Meanwhile the page has no questions of its own, which the host would answer instead. */
+async function standing(run: RunFolder, look: () => Promise<void>): Promise<void> {
+  const comesTo = (wanted: string) => until(wanted, async () => (await statusOf(run)).status === wanted);
+  await sendControl(run, 'pause');
+  await comesTo('paused');
+  await look();
+  await sendControl(run, 'resume');
+  await comesTo('running');
 }
 
 /** Every point the host has of the run, one bucket each: those of the journal, each once. */
