@@ -42,7 +42,9 @@ process.once('exit', () => rmSync(scratch, { recursive: true, force: true, maxRe
 let made = 0;
 
 const living = new Set<ChildProcess>();
-process.once('exit', () => living.forEach(child => child.kill('SIGKILL')));
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
 
 /** A variant of a recipe in the repository, with outputs of its own. */
 export function startOf(recipeFile: string, variant: VariantName, overrides: string[] = []): StartCommand {
