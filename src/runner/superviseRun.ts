@@ -34,6 +34,7 @@ import { recallRules } from './recallRules.ts';
 import { repeat } from './repeat.ts';
 import { sampleResources } from './resources.ts';
 import { RunRecord } from './runRecord.ts';
+import { SameRun } from './sameRun.ts';
 import type { RunnerSettings } from './settings.ts';
 import { TrainerStory } from './trainerStory.ts';
 
@@ -70,6 +71,8 @@ class Supervisor {
   /** Something that is needed before the start, or at the end, finds no room. */
   #isFull = false;
   #stopAsked = false;
+  /** What an attempt that goes on is held to. */
+  #same: SameRun | null = null;
   #rules = new StopRules();
   #broken: BrokenRule | null = null;
 
@@ -111,6 +114,7 @@ class Supervisor {
     await this.#whenThereIsRoom(() => this.#record.open(this.#pulseNow()));
     await this.#whenThereIsRoom(() => writeJsonSafely(processJson, record));
     await this.#whenThereIsRoom(() => this.#makeFolders());
+    this.#same = this.#resume && (await SameRun.recall(this.#run));
     this.#rules = await recallRules(this.#run, this.#request.recipe.stop_if, this.#story.step);
     return record;
   }
@@ -195,6 +199,8 @@ class Supervisor {
   }
 
   #heard(event: TrainerEvent): void {
+    const otherRun = this.#same?.judge(event);
+    if (otherRun) this.#record.fail(errorReport(otherRun));
     if (this.#story.begins(event)) this.#rewind();
     const { waitsFor } = this.#story;
     this.#story.heard(event);

@@ -12,6 +12,7 @@ import { train } from '../../src/engine/trainer.ts';
 import type { StartCommand } from '../../src/protocol/trainer.ts';
 import { manifestFile } from '../../src/runs/checkpointFiles.ts';
 import { sendControl } from '../../src/runs/control.ts';
+import { loadRun } from '../../src/runs/loadRun.ts';
 import { resumeRun } from '../../src/runs/resumeRun.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../engine/support/tinyRun.ts';
@@ -181,6 +182,36 @@ test('a run whose data has changed stays as it was: stopped, with no attempt beg
   await appendFile(join(project.folder, 'train.jsonl'), '{"prompt":"code 99:","completion":" 1-1"}\n');
   await assert.rejects(resumeRun({ store: project.store, run, trusted: true }), /train\.jsonl has changed/);
   assert.deepEqual([(await statusOf(run)).status, existsSync(run.resumeJson)], ['stopped', false]);
+});
+
+test('an attempt from the start finds changed data too, hides nothing of the run, and goes on when it is put back', async () => {
+  const project = await realProject();
+  const run = await project.queue({ ...recipe, train: { max_steps: 100_000 }, checkpoint: { every: 200_000 } });
+  await project.launch();
+  await until('step 2', async () => (await statusOf(run)).step >= 2);
+  const { trainer } = (await run.process()) ?? {};
+  assert.ok(trainer);
+  process.kill(trainer.identity.pid, 'SIGKILL');
+  assert.match(await attemptOver(run, 1), /^failed/);
+  const again = async () => {
+    const { attempt } = await resumeRun({ store: project.store, run, from: 'start', trusted: true });
+    await project.launch();
+    return attempt;
+  };
+  const data = join(project.folder, 'train.jsonl');
+  const before = await readFile(data);
+  await appendFile(data, '{"prompt":"code 99:","completion":" 1-1"}\n');
+  assert.match(
+    await attemptOver(run, await again()),
+    /^failed: It would not be the same run: the content of train has changed/,
+  );
+  const { state } = await loadRun(run);
+  assert.ok((state.series.get('loss')?.length ?? 0) >= 2, 'the curve of attempt 1 is there');
+  await writeFile(data, before);
+  const attempt = await again();
+  await until('step 2 again', async () => (await statusOf(run)).step >= 2);
+  await sendControl(run, 'stop');
+  assert.match(await attemptOver(run, attempt), /^stopped/);
 });
 
 test('every case was refused', t => {
