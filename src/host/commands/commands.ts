@@ -33,26 +33,11 @@ const queue = () => import('./queueCommands.ts');
 
 function handlers(context: vscode.ExtensionContext): Handlers {
   return {
-    start: async () => {
-      const { start } = await runs();
-      return (app, recipe) => start(app, 'as-written', recipe);
-    },
-    startPlain: async () => {
-      const { start } = await runs();
-      return (app, recipe) => start(app, 'plain', recipe);
-    },
-    startReplay: async () => {
-      const { start } = await runs();
-      return (app, recipe) => start(app, 'replay', recipe);
-    },
-    startRegularized: async () => {
-      const { start } = await runs();
-      return (app, recipe) => start(app, 'regularized', recipe);
-    },
-    startNarrow: async () => {
-      const { start } = await runs();
-      return (app, recipe) => start(app, 'narrow', recipe);
-    },
+    start: async () => (await runs()).startAs('as-written'),
+    startPlain: async () => (await runs()).startAs('plain'),
+    startReplay: async () => (await runs()).startAs('replay'),
+    startRegularized: async () => (await runs()).startAs('regularized'),
+    startNarrow: async () => (await runs()).startAs('narrow'),
     rerun: async () => (await runs()).rerun,
     compare: async () => (await runs()).compare,
     sweep: async () => (await import('./sweep.ts')).sweep,

@@ -11,14 +11,16 @@ import { manyRuns, oneRun, runsIn } from './chosenRuns.ts';
 import { recipeOf } from './recipeOf.ts';
 
 /** Starts and shows the run beside the recipe; the run's id, for whoever asked. */
-export async function start(app: App, variant: VariantName, given: unknown): Promise<string | undefined> {
-  const recipe = await recipeOf(given);
-  if (!recipe) return undefined;
-  const { runs } = await app.service.start(recipe, variant);
-  await app.model.refresh();
-  const id = runs[0]?.id;
-  if (id) app.panels.showRun(id);
-  return id;
+export function startAs(variant: VariantName) {
+  return async (app: App, given: unknown): Promise<string | undefined> => {
+    const recipe = await recipeOf(given);
+    if (!recipe) return undefined;
+    const { runs } = await app.service.start(recipe, variant);
+    await app.model.refresh();
+    const id = runs[0]?.id;
+    if (id) app.panels.showRun(id);
+    return id;
+  };
 }
 
 export async function compare(app: App, given: unknown): Promise<string[]> {
