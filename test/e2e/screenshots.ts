@@ -56,7 +56,7 @@ async function takeAll(): Promise<void> {
   await editor.openFile(recipe);
   await editor.showContainer('Holdfast');
   await editor
-    .lens(/forgot|kept|cannot tell/)
+    .lens(/forgot|kept|cannot.tell/)
     .first()
     .click();
   await shots('run', 'body[data-page="run"] .verdict-sets');
