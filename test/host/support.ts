@@ -8,7 +8,7 @@ import type { App } from '../../src/host/app.ts';
 import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 
-const patienceMs = 180_000;
+const patienceMs = 90_000;
 
 export async function holdfast(): Promise<App> {
   const extension = vscode.extensions.getExtension<HoldfastExports>('holdfast.holdfast');

@@ -18,7 +18,7 @@ export async function run(): Promise<void> {
 
   const mocha = new Mocha({
     ui: 'tdd',
-    timeout: 240_000,
+    timeout: 180_000,
     reporter: 'spec',
     color: false,
     grep: process.env.HOLDFAST_TEST_ONLY,
