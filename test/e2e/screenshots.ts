@@ -59,6 +59,7 @@ async function takeAll(): Promise<void> {
     .lens(/forgot|kept|cannot.tell/)
     .first()
     .click();
+  await editor.frame('body[data-page="run"] .verdict-sets');
   await shots('run', 'body[data-page="run"] .verdict-sets');
 }
 
