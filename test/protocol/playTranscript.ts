@@ -1,20 +1,24 @@
 /**
  * Plays a transcript to a trainer. `>` is sent; `<` is an event that must come next but for events in between that are not
- * named (progress, alive, series …); the fields given must be equal. Everything said must fit the schema.
+ * named (progress, alive, series …); the fields given must be equal. Everything said must fit the schema. `full` and `room`
+ * fill and empty the disk of that output, which is a small one of the trainer's own.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { evaluatedOf } from '../../src/domain/scores.ts';
 import { LineSplitter } from '../../src/protocol/lineSplitter.ts';
 import type { TrainerEvent } from '../../src/protocol/trainer.ts';
 import { decodeTrainerMessage } from '../../src/protocol/trainerLines.ts';
+import { fillUp, noSmallDisk } from '../runs/smallDisk.ts';
 import { temporaryFolder } from '../runs/testStore.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = join(here, '..', '..');
+/** Holds some checkpoints of the shipped model. */
+const diskMegabytes = 160;
 const model = join(root, 'models', 'holdfast-tiny');
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -22,14 +26,18 @@ export type Entry =
   | { about: string }
   | { '>': Record<string, Json> }
   | { '<': Record<string, Json> }
+  | { full: string }
+  | { room: string }
   | { 'end of input': true }
   | { exit: number };
 
 /** A start message on its way to a trainer that wants more than a transcript says. */
 export type Complete = (start: Record<string, Json>) => Promise<Record<string, Json>>;
 
-export async function play([program, ...args]: [string, ...string[]], entries: Entry[], complete?: Complete) {
+export async function play(trainer: [string, ...string[]], entries: Entry[], complete?: Complete) {
   const folder = testData();
+  const disk = entries.flatMap(entry => ('full' in entry ? [entry.full] : []))[0];
+  const [program, ...args] = disk ? withSmallDisk(join(folder, disk), trainer) : trainer;
   const child = spawn(program, args, {
     cwd: folder,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -47,6 +55,8 @@ export async function play([program, ...args]: [string, ...string[]], entries: E
         const whole = complete && 'recipe' in message ? await complete(message) : message;
         child.stdin.write(`${JSON.stringify(whole)}\n`);
       }
+      if ('full' in entry) fillUp(fillerOf(child.pid, join(folder, entry.full)));
+      if ('room' in entry) rmSync(fillerOf(child.pid, join(folder, entry.room)));
       if ('<' in entry) await expectEvent(events, entry['<']);
       else if ('end of input' in entry) child.stdin.end();
       else if ('exit' in entry) {
@@ -61,6 +71,14 @@ export async function play([program, ...args]: [string, ...string[]], entries: E
     child.kill('SIGKILL');
   }
 }
+
+/** Mounted where only the trainer, and whoever looks through its eyes, sees it. */
+function withSmallDisk(disk: string, trainer: [string, ...string[]]): [string, ...string[]] {
+  const mount = `mount -t tmpfs -o size=${diskMegabytes}m tmpfs "$1" && shift && exec "$@"`;
+  return ['unshare', '-rm', 'sh', '-c', mount, 'sh', disk, ...trainer];
+}
+
+const fillerOf = (pid: number | undefined, disk: string): string => join(`/proc/${pid}/root`, disk, 'filler');
 
 async function* eventsOf(stdout: NodeJS.ReadableStream): AsyncGenerator<TrainerEvent> {
   const splitter = new LineSplitter();
@@ -94,12 +112,13 @@ const fits = (event: TrainerEvent, expected: Record<string, Json>): boolean =>
 
 const isUnnamed = ({ type }: TrainerEvent): boolean => type === 'alive' || type === 'progress';
 
-/** File name, what it is about, and its entries. */
-export function transcripts(): { file: string; about: string; entries: Entry[] }[] {
+/** File name, what it is about, its entries, and why it cannot be played here. */
+export function transcripts(): { file: string; about: string; entries: Entry[]; skip: string | false }[] {
   const files = readdirSync(join(here, 'transcripts')).filter(file => file.endsWith('.ndjson'));
   return files.map(file => {
     const entries = readEntries(file);
-    return { file, about: entries.flatMap(entry => ('about' in entry ? [entry.about] : [])).join(' '), entries };
+    const about = entries.flatMap(entry => ('about' in entry ? [entry.about] : [])).join(' ');
+    return { file, about, entries, skip: entries.some(entry => 'full' in entry) && noSmallDisk };
   });
 }
 

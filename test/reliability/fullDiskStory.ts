@@ -3,7 +3,7 @@
  * usage: fullDiskStory.ts DISK SEED FILLINGS. Prints {longestMs, records, steps} as JSON.
  */
 import assert from 'node:assert/strict';
-import { appendFileSync, closeSync, cpSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sendControl } from '../../src/runs/control.ts';
 import { createRun } from '../../src/runs/createRun.ts';
@@ -15,6 +15,7 @@ import { statusOf } from '../../src/runs/status.ts';
 import { findStore, type Store } from '../../src/runs/store.ts';
 import { uniform } from '../domain/randomValues.ts';
 import { fakeTrainer } from '../protocol/fakeTrainerProgram.ts';
+import { fillUp } from '../runs/smallDisk.ts';
 import { ended, launch, ownHome, testEngine, testProject, until } from '../runs/testStore.ts';
 
 const [disk = '', seed = 0, fillings = 1] = process.argv.slice(2).map((word, at) => (at === 0 ? word : Number(word)));
@@ -65,31 +66,13 @@ const isRunning = (run: RunFolder, step: number) =>
 
 /** To the last byte. Gives the milliseconds from then to a pause that says why. */
 async function fillUntilPaused(run: RunFolder, folder: string): Promise<number> {
-  fill(join(folder, 'filler'));
+  fillUp(join(folder, 'filler'));
   const since = performance.now();
   await until('paused for want of room', async () => {
     const { status, reason } = await statusOf(run);
     return status === 'paused' && /disk is full/.test(reason);
   });
   return performance.now() - since;
-}
-
-function fill(file: string): void {
-  const descriptor = openSync(file, 'a');
-  try {
-    for (const piece of [64 * 1024, 4096, 1]) {
-      const bytes = Buffer.alloc(piece);
-      for (;;) {
-        try {
-          if (writeSync(descriptor, bytes) < piece) break;
-        } catch {
-          break;
-        }
-      }
-    }
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** Old or new, never half: the index, and every line of the journal. */

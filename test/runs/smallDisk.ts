@@ -1,5 +1,6 @@
 /** Runs a program of the tests with a small disk of its own: a tmpfs in a user and mount namespace. */
 import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from './testStore.ts';
 
@@ -30,4 +31,25 @@ export function onSmallDisk(program: URL, kilobytes: number, told: string[], lim
       else reject(new Error(`${program} left with ${code ?? 'no code: it took too long'}\n${complained.slice(-4000)}`));
     });
   });
+}
+
+/** Grows a file until there is no room for one byte more. */
+export function fillUp(filler: string): void {
+  const descriptor = openSync(filler, 'a');
+  try {
+    for (const piece of [64 * 1024, 4096, 1]) {
+      const bytes = Buffer.alloc(piece);
+      while (writes(descriptor, bytes));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writes(descriptor: number, bytes: Buffer): boolean {
+  try {
+    return writeSync(descriptor, bytes) === bytes.length;
+  } catch {
+    return false;
+  }
 }
