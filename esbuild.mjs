@@ -1,4 +1,4 @@
-// Builds everything that ships: four Node programs and what the extension loads when it starts one, one page a panel, the Python parts, and the schema for completion.
+// Builds everything that ships: five Node programs and what the extension loads when it starts one, one page a panel, the Python parts, and the schema for completion.
 // usage: node esbuild.mjs [--watch] [--minify] [--tests] [--outdir=dist] [--list=FILE]
 //        --tests adds what runs inside VS Code's extension host, --list writes which packages the bundles contain
 import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,6 +38,7 @@ const builds = [
   program('execa', 'execa'),
   program('src/runner/main.ts', 'runner'),
   program('src/engine/main.ts', 'trainer'),
+  program('src/command/main.ts', 'command'),
   program('src/cli/main.ts', 'cli', { banner: { js: '#!/usr/bin/env node' } }),
   {
     ...shared,
@@ -78,7 +79,7 @@ if (watch) {
 
 /** Python ships as it is. */
 function copyPython() {
-  for (const name of ['torch_engine']) {
+  for (const name of ['torch_engine', 'callback']) {
     const to = `${outdir}/${name}`;
     rmSync(to, { recursive: true, force: true });
     cpSync(`src/${name}`, to, { recursive: true, filter: path => !path.includes('__pycache__') });

@@ -8,6 +8,8 @@ export type Values = Record<string, string | boolean | (string | boolean)[] | un
 export interface Invocation {
   positionals: string[];
   values: Values;
+  /** What stands behind `--`, for commands that start a program. */
+  program?: string[];
   output: Output;
 }
 
@@ -19,6 +21,8 @@ export interface Command {
   usage: string;
   /** Each option with its help. */
   options: Record<string, Option>;
+  /** It takes a program with its arguments behind `--`. */
+  takesProgram?: boolean;
   /** Resolves to the exit code. */
   run(invocation: Invocation): Promise<number>;
 }
@@ -36,14 +40,18 @@ export const jsonOption: Record<string, Option> = {
   json: { type: 'boolean', help: 'One JSON value on stdout, everything else on stderr.' },
 };
 
-export function parseCommand(command: Command, words: string[]): Pick<Invocation, 'positionals' | 'values'> {
+export function parseCommand(command: Command, given: string[]): Omit<Invocation, 'output'> {
+  const border = command.takesProgram ? given.indexOf('--') : -1;
+  const words = border < 0 ? given : given.slice(0, border);
+  const program = border < 0 ? undefined : given.slice(border + 1);
+  if (program?.length === 0) throw wrongUse(command, 'Behind -- stands no program');
   const options: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean', short: 'h' } };
   for (const [name, { type, short, multiple }] of Object.entries(command.options)) {
     options[name] = { type, ...(short && { short }), ...(multiple && { multiple }) };
   }
   try {
     const { values, positionals } = parseArgs({ args: words, options, allowPositionals: true, strict: true });
-    return { values, positionals };
+    return { values, positionals, ...(program && { program }) };
   } catch (error) {
     throw wrongUse(command, error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error));
   }

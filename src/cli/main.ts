@@ -10,15 +10,16 @@ import { Output } from './output.ts';
 
 async function main(words: string[]): Promise<number> {
   const [name, ...rest] = words;
-  const output = new Output(words.includes('--json'));
+  const border = words.indexOf('--');
+  const output = new Output((border < 0 ? words : words.slice(0, border)).includes('--json'));
   try {
     if (name === undefined || name === 'help' || name === '--help' || name === '-h')
       return help(rest[0], output, name !== undefined);
     if (name === '--version' || name === '-v') return version(output);
     const command = commandNamed(name);
-    const { positionals, values } = parseCommand(command, rest);
-    if (flag(values, 'help')) return help(command.name, output, true);
-    return await command.run({ positionals, values, output });
+    const invocation = parseCommand(command, rest);
+    if (flag(invocation.values, 'help')) return help(command.name, output, true);
+    return await command.run({ ...invocation, output });
   } catch (error) {
     const report = errorReport(error);
     output.error(report);

@@ -40,7 +40,10 @@ export interface PreparedRows {
   dataHashes: Record<string, string>;
 }
 
-export interface PreparedRun extends PreparedSets, PreparedRows {
+export interface PreparedRun extends PreparedWatching, PreparedRows {}
+
+/** Without rows to train on. */
+export interface PreparedWatching extends PreparedSets {
   tokenizer: Tokenizer;
 }
 
@@ -57,6 +60,13 @@ export async function prepareRun(start: StartCommand, onProgress: OnFraction = (
   const sets = await prepareSets(start, tokenizer, { train, replay });
   const rows = await prepareRows(start, tokenizer, { train, replay }, onProgress);
   return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
+}
+
+/** What is judged, and that none of it is trained on. */
+export async function prepareWatching(start: StartCommand): Promise<PreparedWatching> {
+  const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
+  const train = await readExamples(pathOf(start, start.recipe.data.train));
+  return { tokenizer, ...(await prepareSets(start, tokenizer, { train, replay: null })) };
 }
 
 /** The recipe's path as the launcher checked it. */

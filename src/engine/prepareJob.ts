@@ -21,7 +21,7 @@ import { digest, fingerprintFiles } from './evaluate/fingerprints.ts';
 import { scoredRows } from './evaluate/itemScores.ts';
 import { firstBatch } from './firstBatch.ts';
 import { countsOf, refuseOtherTokenizer } from './openRun.ts';
-import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
+import { type PreparedRun, type PreparedWatching, pathOf, prepareRun, prepareWatching } from './prepare.ts';
 import { whenThereIsRoom } from './roomOnDisk.ts';
 import type { RunControl } from './runControl.ts';
 import { contentIdentity } from './runIdentity.ts';
@@ -39,20 +39,26 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   if (folder === undefined) throw new EngineError('protocol', 'The job prepare was not told where to write');
   const progress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
   progress('reading data', 0);
-  const run = await prepareRun(start, fraction => progress('tokenizing', fraction));
+  // A program of the user's own brings its rows itself.
+  const run = start.recipe.command
+    ? await prepareWatching(start)
+    : await prepareRun(start, fraction => progress('tokenizing', fraction));
   const [modelFolder, baseFolder] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
   await refuseOtherTokenizer(run.tokenizer, modelFolder, baseFolder);
   progress('fingerprints', 0);
-  const { sets, tokenizer, dataHashes: data } = run;
+  const { sets, tokenizer } = run;
+  const data = isWhole(run) ? run.dataHashes : {};
   const { max_length: maxLength } = start.recipe.train;
   const files = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength });
   progress('writing prepared data', 0);
-  const prepared = { ...describe(start, run, files), ...training(start, run, files) };
-  const arrays = { ...trainingArrays(start, run), ...scoredArrays(sets) };
+  const prepared = { ...describe(start, run, files), ...(isWhole(run) && training(start, run, files)) };
+  const arrays = { ...(isWhole(run) && trainingArrays(start, run)), ...scoredArrays(sets) };
   await whenThereIsRoom(() => write(folder, prepared, arrays), observer, control);
   const seconds = (performance.now() - startedAt) / 1000;
   return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
 }
+
+const isWhole = (run: PreparedWatching): run is PreparedRun => 'plan' in run;
 
 type Described = Omit<PreparedData, 'bytes' | 'sections'>;
 type Files = Awaited<ReturnType<typeof fingerprintFiles>>;
@@ -65,7 +71,7 @@ function write(folder: string, prepared: Described, arrays: Record<string, Secti
   });
 }
 
-function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedRun, files: Files): Described {
+function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedWatching, files: Files): Described {
   const { recipe } = start;
   const { scoring, ...fingerprints } = files;
   return {

@@ -118,7 +118,6 @@ const differentMeaning = new Map<string, string>(
 /** Keys that the design knows and this version does not. */
 const laterKeys = new Set([
   'stages',
-  'command',
   'launch',
   'method.replay.source',
   'method.replay.seed',

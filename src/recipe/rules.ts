@@ -14,6 +14,7 @@ export function crossFieldComplaints(recipe: Recipe): Complaint[] {
     ...fileKinds(recipe),
     ...whatIsWatched(recipe),
     ...whatCalculates(recipe),
+    ...ownProgram(recipe),
     ...stopRuleComplaints(recipe),
   ];
 }
@@ -153,6 +154,18 @@ function fileKinds(recipe: Recipe): Complaint[] {
         'Convert it to jsonl or parquet.',
       ),
     );
+}
+
+/** A program of the user's own trains as it is written. */
+function ownProgram({ command, method, engine }: Recipe): Complaint[] {
+  if (!command) return [];
+  const found = Object.keys(method).map(name => {
+    const message = `method.${name} is not applied to the program of command: it trains as it is written`;
+    return complaint('conflict', ['method', name], message, 'Leave out method, or command.', 'key');
+  });
+  if (engine === 'auto') return found;
+  const message = `engine: ${engine} and command both say what trains`;
+  return [...found, complaint('conflict', ['engine'], message, 'Keep one of them.')];
 }
 
 function whatCalculates({ engine, runtime }: Recipe): Complaint[] {

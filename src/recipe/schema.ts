@@ -283,6 +283,16 @@ export const recipeSchema = z.strictObject({
       description:
         'Rules that end the run early, saved: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
     }),
+  command: z
+    .array(z.string().min(1).max(4096))
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({
+      description:
+        'A training program of your own, as a list of words, started in the folder of the recipe instead of an engine, after you have seen it and agreed. It decides how it trains: no `method` is applied. See byo-trainer.md.',
+      examples: [['python', 'train.py']],
+    }),
   engine: z
     .enum(['auto', 'node', 'torch'])
     .default('auto')

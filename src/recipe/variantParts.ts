@@ -31,6 +31,8 @@ export function methodOf(recipe: Recipe, variant: VariantName): Recipe['method']
 /** Nothing, or why this variant cannot run. */
 export function lackOf(recipe: Recipe, variant: VariantName): { reason: string; remedy: string } | undefined {
   const { replay, narrow } = recipe.method;
+  if (recipe.command && variant !== 'plain' && variant !== 'as-written')
+    return { reason: 'not with command', remedy: 'The program of command trains as it is written: run it as written.' };
   if (variant === 'replay' && !replay)
     return { reason: 'needs data', remedy: 'Add method.replay with a file of rows of the old kind.' };
   if (variant !== 'narrow' || !recipe.adapter) return undefined;

@@ -48,6 +48,8 @@ export interface CreateRun {
   parent?: { run: RunFolder; checkpoint: CheckpointName };
   /** A terminal that owns the run; without one the run belongs to nobody and goes on. */
   owner?: ProcessIdentity;
+  /** The recipe's command, as the user has seen it and agreed. */
+  agreedCommand?: string[];
   /** Stands in for the engine's trainer: program and arguments. From the machine's environment only. */
   trainer?: string[];
 }

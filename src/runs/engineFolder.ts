@@ -9,9 +9,9 @@ import { join, sep } from 'node:path';
 import { holdfastHome } from './home.ts';
 import { fromSystem, RunsError, systemCode } from './runsError.ts';
 
-const programs = ['runner.cjs', 'trainer.cjs', 'cli.cjs'];
+const programs = ['runner.cjs', 'trainer.cjs', 'command.cjs', 'cli.cjs'];
 /** Python beside the bundles. */
-const pythonFolders = ['torch_engine'];
+const pythonFolders = ['torch_engine', 'callback'];
 
 /**
  * Copies an extension or package folder (with `dist`, `models`, `examples`, `node_modules`) to

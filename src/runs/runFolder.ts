@@ -45,6 +45,8 @@ export const runRequestSchema = z.object({
     trainer: z.array(z.string().max(4096)).min(1).max(64).optional(),
     /** What runs the torch engine; without it the embedded one trains. */
     python: z.object({ path: absolute, reason: shortText }).optional(),
+    /** The user's own training program, and the folder it is started in. */
+    command: z.object({ words: z.array(z.string().max(4096)).min(1).max(64), folder: absolute }).optional(),
     /** Why this engine. */
     reason: shortText.optional(),
   }),

@@ -14,7 +14,7 @@ import type { NodeChoice } from './nodePath.ts';
 import type { PythonChoice } from './pythonPath.ts';
 import { RunsError } from './runsError.ts';
 import { type TrainerLimits, TrainerProcess } from './trainerProcess.ts';
-import { embeddedProgram, type TrainerProgram, trainerProgram } from './trainerProgram.ts';
+import { embeddedProgram, type OwnProgram, type TrainerProgram, trainerProgram } from './trainerProgram.ts';
 
 export interface TrainerJob {
   job: StartCommand['job'];
@@ -25,6 +25,7 @@ export interface TrainerJob {
   node: NodeChoice;
   /** Asks the torch engine. */
   python?: PythonChoice;
+  command?: OwnProgram;
   trusted: boolean;
   trainer?: string[];
   threads?: number;
@@ -43,8 +44,9 @@ export async function runTrainerJob(job: TrainerJob): Promise<TrainerEvent[]> {
     const program = trainerProgram(job);
     if (!program.needsPrepared) return await ask(job, program, folder);
     const prepared = join(folder, 'prepared');
-    await ask({ ...job, job: 'prepare' }, embeddedProgram(job), folder, prepared);
-    return await ask(job, program, folder, prepared);
+    const preparing = await ask({ ...job, job: 'prepare' }, embeddedProgram(job), folder, prepared);
+    // A program of the user's own answers no questions.
+    return job.command ? preparing : await ask(job, program, folder, prepared);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -18,10 +18,22 @@ export interface TrainerParts {
   trainer?: string[];
   /** Runs the torch engine. */
   python?: PythonChoice;
+  command?: OwnProgram;
 }
 
-export function trainerProgram({ node, engineFolder, trainer, python }: TrainerParts): TrainerProgram {
+/** A training program of the user's own. */
+export interface OwnProgram {
+  words: string[];
+  /** Where it is started. */
+  folder: string;
+}
+
+export function trainerProgram({ node, engineFolder, trainer, python, command }: TrainerParts): TrainerProgram {
   if (trainer) return { tool: node, args: trainer, needsPrepared: false };
+  if (command) {
+    const args = [join(engineFolder, 'command.cjs'), command.folder, ...command.words];
+    return { tool: node, args, needsPrepared: true };
+  }
   if (!python) return embeddedProgram({ node, engineFolder });
   const program = join(engineFolder, 'torch_engine', '__main__.py');
   return { tool: { ...python, env: pythonEnvironment }, args: ['-E', '-u', program], needsPrepared: true };

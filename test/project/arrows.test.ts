@@ -13,6 +13,7 @@ const arrows: Record<string, string[]> = {
   runs: pure,
   runner: [...pure, 'runs'],
   engine: [...pure, 'runs'],
+  command: [...pure, 'runs'],
   cli: [...pure, 'runs', 'runner'],
   host: [...pure, 'runs'],
   extension: [...pure, 'runs', 'host'],

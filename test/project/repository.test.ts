@@ -51,7 +51,7 @@ test('pages hold no eval, load nothing from elsewhere', () => {
 });
 
 test('programs hold no listening socket and no VS Code', () => {
-  for (const name of ['runner', 'trainer', 'cli']) {
+  for (const name of ['runner', 'trainer', 'command', 'cli']) {
     const text = readFileSync(`dist/${name}.cjs`, 'utf8');
     assert.doesNotMatch(text, /require\("vscode"\)/, name);
     assert.doesNotMatch(text, /\bcreateServer\(|\.listen\(/, name);

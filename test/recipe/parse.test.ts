@@ -90,7 +90,6 @@ test('learning-rate and learningRate are slips of learning_rate, and at the top 
 
 const later = [
   'stages: []',
-  'command: [x]',
   'launch: torchrun',
   'runtime: tensorflow',
   'method: { replay: { data: x.txt, source: self } }',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { childEnvironment } from '../../src/runs/childEnvironment.ts';
 import { chooseEngine } from '../../src/runs/chooseEngine.ts';
@@ -11,6 +11,7 @@ import { ownHome, temporaryFolder } from './testStore.ts';
 ownHome();
 const posix = { skip: process.platform === 'win32' && 'the stand-ins for Python are shell scripts' };
 
+const here = { recipeFile: '/project/test.tune.yaml' };
 const whole = Object.fromEntries(Object.entries(neededPackages).map(([name, oldest]) => [name, `${oldest}.9`]));
 
 /** A program that answers as a Python would. */
@@ -41,7 +42,7 @@ const modelWith = (config: object): Record<string, string> => {
 
 test('auto takes the embedded engine where it computes the model, and says why', async () => {
   const paths = modelWith({ architectures: ['LlamaForCausalLM'] });
-  const { python, reason } = await chooseEngine({ engine: 'auto', model: 'm' }, paths, {});
+  const { python, reason } = await chooseEngine({ engine: 'auto', model: 'm' }, paths, here);
   assert.equal(python, undefined);
   assert.match(reason, /embedded engine.*needs nothing installed/);
 });
@@ -52,7 +53,7 @@ test(
   async () => {
     const setting = fakePython({ version: '3.11.4', packages: whole });
     const paths = modelWith({ architectures: ['BloomForCausalLM'] });
-    const found = await chooseEngine({ engine: 'auto', model: 'm' }, paths, { pythonWish: { setting } });
+    const found = await chooseEngine({ engine: 'auto', model: 'm' }, paths, { ...here, pythonWish: { setting } });
     assert.match(found.reason, /torch engine: .*BloomForCausalLM is not supported/);
     assert.match(found.python?.reason ?? '', /^Python 3\.11\.4 with torch 2\.6\.9, from holdfast\.python$/);
   },
@@ -61,8 +62,8 @@ test(
 test('a config.json that cannot be read is left to the embedded engine, which says what is wrong with it', async () => {
   const folder = temporaryFolder('model');
   writeFileSync(join(folder, 'config.json'), '{"architectures": [');
-  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: folder }, {})).python, undefined);
-  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: '/nowhere' }, {})).python, undefined);
+  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: folder }, here)).python, undefined);
+  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: '/nowhere' }, here)).python, undefined);
 });
 
 const refusals: [string, Parameters<typeof fakePython>[0], string, RegExp, RegExp][] = [
@@ -86,14 +87,17 @@ const refusals: [string, Parameters<typeof fakePython>[0], string, RegExp, RegEx
 for (const [what, answer, code, words, remedy] of refusals) {
   test(`a Python that ${what} is refused with its place and the command that mends it`, posix, async () => {
     const setting = fakePython(answer);
-    await assert.rejects(chooseEngine({ engine: 'torch', model: 'm' }, {}, { pythonWish: { setting } }), error => {
-      const { message, remedy: said, file } = error as { message: string; remedy: string; file: string };
-      assert.equal((error as { code: string }).code, code);
-      assert.match(message, words);
-      assert.match(said, remedy);
-      assert.equal(file, setting);
-      return true;
-    });
+    await assert.rejects(
+      chooseEngine({ engine: 'torch', model: 'm' }, {}, { ...here, pythonWish: { setting } }),
+      error => {
+        const { message, remedy: said, file } = error as { message: string; remedy: string; file: string };
+        assert.equal((error as { code: string }).code, code);
+        assert.match(message, words);
+        assert.match(said, remedy);
+        assert.equal(file, setting);
+        return true;
+      },
+    );
   });
 }
 
@@ -135,6 +139,22 @@ test('the torch engine is started by its file, without what the environment woul
   assert.ok(!trainerProgram({ node, engineFolder: '/engine' }).needsPrepared);
   const passed = childEnvironment({ PYTHONPATH: 'x', PYTHONSTARTUP: 'x', CUDA_VISIBLE_DEVICES: '1', HF_TOKEN: 'x' });
   assert.deepEqual(passed, { CUDA_VISIBLE_DEVICES: '1' });
+});
+
+test('a program of the recipe is taken only word for word as it was agreed to, and started beside the recipe', async () => {
+  const recipe = { engine: 'auto' as const, model: 'm', command: ['python', 'train.py', '--name', 'a b'] };
+  for (const agreedCommand of [undefined, ['python', 'train.py'], ['python', 'train.py', '--name', 'a', 'b']]) {
+    await assert.rejects(chooseEngine(recipe, {}, { ...here, agreedCommand }), {
+      code: 'command-not-agreed',
+      message: 'This recipe starts a program: python train.py --name "a b"',
+    });
+  }
+  const { command } = await chooseEngine(recipe, {}, { ...here, agreedCommand: [...recipe.command] });
+  assert.deepEqual(command, { words: recipe.command, folder: resolve('/project') });
+  const node = { path: '/node', env: {}, reason: 'test' };
+  const { args, needsPrepared } = trainerProgram({ node, engineFolder: '/engine', command });
+  assert.deepEqual(args, [join('/engine', 'command.cjs'), resolve('/project'), ...recipe.command]);
+  assert.ok(needsPrepared);
 });
 
 test('versions are compared by their numbers', () => {

@@ -20,7 +20,7 @@ function packageFolder(program = '// v1'): string {
     writeFileSync(join(folder, path), text);
   };
   put('package.json', '{"name": "holdfast", "version": "9.8.7"}');
-  for (const name of ['runner', 'trainer', 'cli']) put(`dist/${name}.cjs`, program);
+  for (const name of ['runner', 'trainer', 'command', 'cli']) put(`dist/${name}.cjs`, program);
   put('models/holdfast-tiny/config.json', '{}');
   put('node_modules/onnxruntime-common/package.json', '{}');
   put('node_modules/onnxruntime-node/package.json', '{}');
@@ -58,7 +58,7 @@ test('two windows that install at once end with one whole engine', async () => {
 test('an engine folder that lacks a program is named with its remedy', () => {
   assert.throws(() => checkEngine(temporaryFolder('empty')), {
     code: 'engine-incomplete',
-    message: /runner\.cjs, trainer\.cjs, cli\.cjs/,
+    message: /runner\.cjs, trainer\.cjs, command\.cjs, cli\.cjs/,
   });
 });
 

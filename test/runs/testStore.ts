@@ -46,6 +46,7 @@ export function testEngine(): string {
   cpSync(bundle(source('src/runner/main.ts'), 'runner'), join(engine, 'runner.cjs'));
   cpSync(bundle(source('src/cli/main.ts'), 'cli'), join(engine, 'cli.cjs'));
   cpSync(fakeTrainerProgram(), join(engine, 'trainer.cjs'));
+  writeFileSync(join(engine, 'command.cjs'), '');
   cpSync(source('package.json'), join(engine, 'package.json'));
   mkdirSync(join(engine, 'models', 'holdfast-tiny'), { recursive: true });
   writeFileSync(join(engine, 'models', 'holdfast-tiny', 'config.json'), '{}');

@@ -39,7 +39,11 @@ export const check: Command = {
     const recipe = resolveText(recipeFile, recipeText, { variant, overrides: list(values, 'set') });
     const machine = await thisMachine();
     const paths = resolvePaths(recipe, { ...machine, recipeFile, storeRoot: store.root });
-    const asked = { ...machine, ...(await chooseEngine(recipe, paths, machine)) };
+    // Nothing of the recipe's command is started.
+    const asked = {
+      ...machine,
+      ...(await chooseEngine(recipe, paths, { ...machine, recipeFile, agreedCommand: recipe.command })),
+    };
     const events = await runTrainerJob({ ...asked, job: 'check', recipe, paths, trusted: true });
     const prepared = events.find(event => event.type === 'prepared') ?? null;
     const firstBatch = events.find(event => event.type === 'firstBatch') ?? null;

@@ -3,16 +3,18 @@ import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
 import type { JournalRecord } from '../../protocol/journal.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
-import { createRun, readRecipe } from '../../runs/createRun.ts';
+import { shownCommand } from '../../runs/chooseEngine.ts';
+import { createRun, readRecipe, resolveText } from '../../runs/createRun.ts';
 import { launchRunner } from '../../runs/launch.ts';
 import { resultOf } from '../../runs/loadRun.ts';
 import { openState } from '../../runs/openState.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
 import type { Store } from '../../runs/store.ts';
+import { isAgreed } from '../agreement.ts';
 import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
 import { storeForRecipe, thisMachine } from '../machine.ts';
-import type { Output } from '../output.ts';
+import { type Output, visible } from '../output.ts';
 import { noteWarnings } from '../problems.ts';
 import { Progress } from '../progress.ts';
 import { resultText } from '../resultText.ts';
@@ -21,7 +23,9 @@ import { Interruptions, watchRun } from '../watchRun.ts';
 export const run: Command = {
   name: 'run',
   summary: 'Fine-tune as a recipe says, and judge what was forgotten.',
-  usage: 'RECIPE [--variant NAME] [--set KEY=VALUE …] [--name NAME] [--detach] [--fail-on forgot] [--json]',
+  usage:
+    'RECIPE [--variant NAME] [--set KEY=VALUE …] [--name NAME] [--detach] [--fail-on forgot] [--allow-command] [--json] [-- PROGRAM …]',
+  takesProgram: true,
   options: {
     variant: { type: 'string', value: 'NAME', help: `${variantNames.join(', ')}. Default: as-written.` },
     set: {
@@ -33,9 +37,10 @@ export const run: Command = {
     name: { type: 'string', value: 'NAME', help: 'Name of the run.' },
     detach: { type: 'boolean', short: 'd', help: 'Return at once; the run goes on.' },
     'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
+    'allow-command': { type: 'boolean', help: "Start the program of the recipe's command without asking." },
     ...jsonOption,
   },
-  async run({ positionals, values, output }) {
+  async run({ positionals, values, program, output }) {
     const recipeFile = onlyPositional(run, positionals, 'RECIPE');
     const failOn = text(values, 'fail-on');
     if (failOn !== undefined && failOn !== 'forgot') throw wrongUse(run, `--fail-on knows "forgot", not "${failOn}"`);
@@ -44,14 +49,20 @@ export const run: Command = {
     noteWarnings(recipeFile, recipeText, output);
     const machine = await thisMachine();
     const detached = flag(values, 'detach');
+    const variant = variantOption(run, text(values, 'variant') ?? (program && 'plain'));
+    const overrides = list(values, 'set');
+    const name = text(values, 'name');
+    const resolved = { ...resolveText(recipeFile, recipeText, { variant, overrides, name }), ...commandOf(program) };
+    const isAllowed = program !== undefined || flag(values, 'allow-command');
+    const agreedCommand = await agreeTo(resolved.command, isAllowed);
     const folder = await createRun({
       ...machine,
       recipeFile,
       recipeText,
       store,
-      variant: variantOption(run, text(values, 'variant')),
-      overrides: list(values, 'set'),
-      name: text(values, 'name'),
+      variant,
+      resolved,
+      agreedCommand,
       ...(!detached && { owner: await ownIdentity() }),
     });
     await launchRunner({ ...machine, store, trusted: true });
@@ -59,6 +70,17 @@ export const run: Command = {
     return watchToResult(store, folder, output, { failOnForgot: failOn === 'forgot' });
   },
 };
+
+const commandOf = (program: string[] | undefined) => (program ? { command: program } : {});
+
+/** A program that stands in a recipe is started only when it was seen. */
+async function agreeTo(command: string[] | undefined, isAllowed: boolean): Promise<string[] | undefined> {
+  if (!command || isAllowed) return command;
+  if (!process.stdin.isTTY) return undefined;
+  return (await isAgreed(`This recipe starts a program of its own:\n  ${visible(shownCommand(command))}\nStart it?`))
+    ? command
+    : undefined;
+}
 
 /** Shows an attempt to its end and prints what came of it; the exit code. */
 export async function watchToResult(

@@ -117,7 +117,9 @@ export class RunService {
     const machine = await this.#machine(recipe);
     const resolved = resolveText(recipe.file, recipe.text, { variant });
     const paths = resolvePaths(resolved, { ...machine, storeRoot: machine.store.root });
-    const asked = { ...machine, ...(await chooseEngine(resolved, paths, machine)) };
+    // Nothing of the recipe's command is started.
+    const agreed = { ...machine, agreedCommand: resolved.command };
+    const asked = { ...machine, ...(await chooseEngine(resolved, paths, agreed)) };
     return runTrainerJob({ ...asked, job: 'check', recipe: resolved, paths, trusted: isTrusted(), signal });
   }
 
