@@ -1,6 +1,6 @@
 /**
- * D2: a run that writes 50,000 points a second while its panel is open. What the editor's own process spends on it is
- * counted a point, so that a busy machine, on which fewer come, changes nothing.
+ * D2: a run that writes 50,000 points a second while its panel is open. What the editor's own process spends on it, beyond
+ * what it spends on nothing, is counted a point, so that a busy machine, on which fewer come, changes nothing.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
 import type { RunPanel } from '../../src/host/panels/runPanel.ts';
 import { count } from '../counts.ts';
+import { cpuMs, isWithinCpu } from '../slowness.ts';
 import { closeAll, holdfast, openExample, tell, until, useFakeTrainer } from './support.ts';
 
 const seconds = count(5, 60);
@@ -23,7 +24,12 @@ suite('Many points', () => {
   suiteSetup(async () => {
     app = await holdfast();
   });
-  teardown(closeAll);
+  let run: string | undefined;
+  teardown(async () => {
+    if (run) await vscode.commands.executeCommand('holdfast.stop', run);
+    await until('the end', () => !run || app.model.get(run)?.status === 'stopped');
+    await closeAll();
+  });
 
   test(`${pointsASecond} points a second for ${seconds} s take at most ${limitShare} % of a core and ${mostUpdates} updates of the page a second`, async () => {
     const burst = 10;
@@ -34,7 +40,9 @@ suite('Many points', () => {
       rate: pointsASecond / pointsAStep / burst,
     });
     const { uri } = await openExample('support-tone');
+    const rest = await shareAtRest();
     const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', uri);
+    run = id;
     const panel = (await until('the panel', () => app.panels.open.get(`run:${id}`))) as RunPanel;
     const { channel } = panel.page;
     const points = () => {
@@ -51,16 +59,21 @@ suite('Many points', () => {
     const wallMs = performance.now() - before.at;
     const came = points() - before.points;
     const rate = Math.round((1000 * came) / wallMs);
-    const share = (100 * ((user + system) / came) * pointsASecond) / 1e6;
+    const perPoint = (user + system - 1000 * rest * wallMs) / came;
+    const share = 100 * (rest + (perPoint * pointsASecond) / 1e6);
     const updatesASecond = (1000 * (updates() - before.updates)) / wallMs;
-    await vscode.commands.executeCommand('holdfast.stop', id);
-    await until('the end', () => app.model.get(id)?.status === 'stopped');
-
     tell(
       `D2 ${rate.toLocaleString('en')} points/s to disk for ${Math.round(wallMs / 1000)} s, panel open: ${((100 * (user + system)) / 1000 / wallMs).toFixed(1)} % of a core in the extension host, ${share.toFixed(1)} % at 50,000 points/s, ${updatesASecond.toFixed(1)} updates of the page a second`,
     );
     assert(came > 0, 'no point came');
-    assert(share <= limitShare, `${share.toFixed(1)} % of a core at ${pointsASecond} points/s`);
+    assert(isWithinCpu(share, limitShare), `${share.toFixed(1)} % of a core at ${pointsASecond} points/s`);
     assert(updatesASecond <= mostUpdates + 1 / seconds, `${updatesASecond.toFixed(1)} updates a second`);
   });
 });
+
+/** Of a core, while no run is followed. */
+async function shareAtRest(): Promise<number> {
+  const [before, at] = [cpuMs(), performance.now()];
+  await sleep(1000);
+  return (cpuMs() - before) / (performance.now() - at);
+}

@@ -48,7 +48,7 @@ export async function openRecipe(name: string, text: string): Promise<vscode.Tex
 /** A figure for people to read, among what mocha says. */
 export function tell(figure: string): void {
   const report = process.env.HOLDFAST_TEST_REPORT;
-  if (report) appendFileSync(report, `    ${figure}\n`);
+  if (report) appendFileSync(report, `    # ${figure}\n`);
 }
 
 /** Asks until the answer is one; fails in words when it never comes. */
