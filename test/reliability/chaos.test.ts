@@ -3,13 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { count, isLong } from '../counts.ts';
+import { count } from '../counts.ts';
 import { testSeed } from './seed.ts';
 
 const program = fileURLToPath(new URL('../../bench/chaos.ts', import.meta.url));
 const minutes = count(0.25, 10);
-/** The same troubles every day; new ones in the long run. */
-const seed = isLong() || process.env.HOLDFAST_TEST_SEED ? testSeed() : 5;
+const seed = testSeed(5);
 
 test(`after ${minutes} minutes of kills, freezes, full disks and flipped bits each run equals its undisturbed twin or says why not`, async t => {
   const words = ['--minutes', String(minutes), '--seed', String(seed), '--recipes', String(count(1, 3))];
