@@ -35,7 +35,7 @@ def check_resume(start: Start) -> Event:
     """Says whether a run may go on from a checkpoint, without opening the model."""
     assert start.checkpoint is not None
     verify_checkpoint(start.checkpoint)
-    identity = run_identity(prepared_of(start), computes(choose_precision()))
+    identity = run_identity(prepared_of(start), computes(choose_precision(start.recipe)))
     refuse_other(start, identity, read_counters(start.checkpoint))
     return finished_event("completed")
 

@@ -53,7 +53,7 @@ def _with_both_models(start: Start, work: Work) -> Event:
     prepared = prepared_of(start)
     model_folder = path_of(start, start.recipe["model"])
     base_folder = path_of(start, start.recipe["retain"]["base"])
-    model, pair = open_finished(start, model_folder, base_folder, choose_precision())
+    model, pair = open_finished(start, model_folder, base_folder, choose_precision(start.recipe))
     check_fits(model, prepared, start)
     work(model, pair, prepared)
     return finished_event("completed", seconds=time.monotonic() - started_at)

@@ -44,7 +44,7 @@ def open_run(start: Start, observer: Observer) -> OpenedRun:
     observer({"type": "progress", "phase": "loading", "fraction": 0})
     prepared = prepared_of(start)
     threads = use_threads(start)
-    precision = choose_precision()
+    precision = choose_precision(recipe)
     model_folder, base_folder = path_of(start, recipe["model"]), path_of(start, recipe["retain"]["base"])
     model = open_tuning_model(model_folder, recipe, precision)
     observer({"type": "progress", "phase": "loading", "fraction": 1})

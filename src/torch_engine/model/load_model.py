@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any
 
+import safetensors
 import torch
 import transformers
 
@@ -36,6 +37,10 @@ def load_model(folder: str, precision: Precision) -> transformers.PreTrainedMode
             use_safetensors=True,
             output_loading_info=True,
         )
+    except safetensors.SafetensorError as error:
+        remedy = "Copy or download the model again."
+        message = f"The weights are no whole safetensors file: {error}"
+        raise EngineError("weights-unreadable", message, file=folder, remedy=remedy) from error
     except (OSError, ValueError, KeyError) as error:
         message = f"transformers {transformers.__version__} cannot open the model: {error}"
         remedy = "Take a model of a family that this version of transformers knows."

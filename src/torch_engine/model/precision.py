@@ -12,6 +12,9 @@ from typing import Any
 import torch
 
 
+_dtypes = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
 @dataclass(frozen=True)
 class Precision:
     device: torch.device
@@ -20,7 +23,7 @@ class Precision:
 
     @property
     def name(self) -> str:
-        return {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}[self.compute]
+        return next(name for name, dtype in _dtypes.items() if dtype == self.compute)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """One for each pass: its cache of cast weights must not outlive a swap of them."""
@@ -29,11 +32,17 @@ class Precision:
         return torch.autocast(self.device.type, self.compute)
 
 
-def choose_precision() -> Precision:
+def choose_precision(recipe: dict[str, Any]) -> Precision:
+    wish = recipe["train"].get("precision", "auto")
     if not torch.cuda.is_available():
-        why = "built without CUDA" if torch.version.cuda is None else "no CUDA device is at hand"
-        return Precision(torch.device("cpu"), torch.float32, f"torch on the CPU in f32: {why}")
-    name = torch.cuda.get_device_name()
-    if torch.cuda.is_bf16_supported(including_emulation=False):
-        return Precision(torch.device("cuda"), torch.bfloat16, f"{name} in bf16, what trains is held in f32")
-    return Precision(torch.device("cuda"), torch.float32, f"{name} in f32: it has no bf16")
+        why = "it is built without CUDA" if torch.version.cuda is None else "no CUDA device is at hand"
+        return _precision("cpu", wish, "f32", f"torch on the CPU, because {why}")
+    usual = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "f32"
+    return _precision("cuda", wish, usual, torch.cuda.get_device_name())
+
+
+def _precision(device: str, wish: str, usual: str, where: str) -> Precision:
+    name = usual if wish == "auto" else wish
+    why = "" if wish == "auto" else ", as the recipe says"
+    held = "" if name == "f32" else "; what trains is held in f32"
+    return Precision(torch.device(device), _dtypes[name], f"{where}; computed in {name}{why}{held}")

@@ -1,0 +1,159 @@
+/**
+ * A real transformers Trainer with HoldfastCallback, run as `holdfast run RECIPE -- python train.py`. What the callback
+ * measures on the model in memory is compared with what the embedded engine measures on the model that was saved.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { before, test } from 'node:test';
+import type { JournalRecord } from '../../src/protocol/journal.ts';
+import type { EvaluatedEvent } from '../../src/protocol/trainer.ts';
+import { sendControl } from '../../src/runs/control.ts';
+import { createRun, resolveText } from '../../src/runs/createRun.ts';
+import { readJournal } from '../../src/runs/journal.ts';
+import { launchRunner } from '../../src/runs/launch.ts';
+import { chooseNode } from '../../src/runs/nodePath.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { stopRun } from '../../src/runs/stopRun.ts';
+import { findStore, type Store } from '../../src/runs/store.ts';
+import { runTrainerJob } from '../../src/runs/trainerJob.ts';
+import { makeTinyFiles } from '../engine/support/tinyRun.ts';
+import { bundle } from '../protocol/fakeTrainerProgram.ts';
+import { ownHome, quick, temporaryFolder, testEngine, until } from '../runs/testStore.ts';
+
+ownHome();
+const python = process.env.HOLDFAST_TORCH_PYTHON;
+assert.ok(python, 'HOLDFAST_TORCH_PYTHON names a Python with torch, transformers and PEFT');
+
+const recipe = `model: model
+data: { train: train.jsonl, eval: eval.jsonl }
+retain:
+  probes:
+    general: { file: general.txt, budget: { nats: 0.5 } }
+    sums: { file: sums.jsonl, budget: { points: 20 } }
+    grammar: { file: grammar.jsonl }
+train: { max_length: 48 }
+evaluate: { every: 4, items: 8 }
+`;
+
+let engineFolder: string;
+let files: string;
+before(async () => {
+  engineFolder = temporaryFolder('engine');
+  await cp(testEngine(), engineFolder, { recursive: true });
+  await cp(bundle(resolve('src/engine/main.ts'), 'trainer'), join(engineFolder, 'trainer.cjs'));
+  await cp(bundle(resolve('src/command/main.ts'), 'command'), join(engineFolder, 'command.cjs'));
+  await cp(resolve('src/callback'), join(engineFolder, 'callback'), { recursive: true });
+  await cp('node_modules/onnxruntime-node', join(engineFolder, 'node_modules/onnxruntime-node'), { recursive: true });
+  await cp('node_modules/onnxruntime-common', join(engineFolder, 'node_modules/onnxruntime-common'), {
+    recursive: true,
+  });
+  files = (await makeTinyFiles()).folder;
+});
+
+interface Started {
+  run: RunFolder;
+  store: Store;
+  folder: string;
+}
+
+async function start(steps: number, kind: 'full' | 'lora'): Promise<Started> {
+  const folder = temporaryFolder('own');
+  await cp(files, folder, { recursive: true });
+  await cp('test/torch/own/train.py', join(folder, 'train.py'));
+  const recipeFile = join(folder, 'test.tune.yaml');
+  writeFileSync(recipeFile, recipe);
+  const [store, node] = [findStore(recipeFile), await chooseNode()];
+  const command = [python!, 'train.py', String(steps), kind];
+  const resolved = { ...resolveText(recipeFile, recipe, { variant: 'plain' }), command };
+  const made = { recipeFile, recipeText: recipe, store, engineFolder, node, variant: 'plain' as const };
+  const run = await createRun({ ...made, resolved, agreedCommand: command });
+  await launchRunner({ store, engineFolder, node, trusted: true, runnerArguments: quick });
+  return { run, store, folder };
+}
+
+async function journalOf(run: RunFolder): Promise<JournalRecord[]> {
+  const found: JournalRecord[] = [];
+  for await (const { records } of readJournal(run)) found.push(...records);
+  return found;
+}
+
+const evaluations = (records: JournalRecord[]) =>
+  records.flatMap(record => (record.type === 'evaluated' ? [record as EvaluatedEvent] : []));
+
+async function ended({ run }: Started): Promise<JournalRecord[]> {
+  const exit = await until('the end', () => run.exit());
+  assert.equal(exit.outcome, 'finished', `${exit.reason}\n${exit.stderr.join('\n')}`);
+  return journalOf(run);
+}
+
+test('a Trainer with the callback: live metrics, forgetting on the way, and a verdict that the saved model has too', async t => {
+  const started = await start(10, 'full');
+  const records = await ended(started);
+  const losses = records.flatMap(record => (record.type === 'step' && record.metrics.loss ? [record.step] : []));
+  assert.deepEqual(losses, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 'the printed number is not among them');
+  const found = evaluations(records);
+  assert.deepEqual(
+    found.map(({ step, final }) => [step, final]),
+    [
+      [0, false],
+      [4, false],
+      [8, false],
+      [10, true],
+    ],
+  );
+  assert.ok(Object.values(found[0]!.forgetting).every(({ value }) => value === 0));
+  const paths = Object.fromEntries(
+    ['train.jsonl', 'eval.jsonl', 'general.txt', 'sums.jsonl', 'grammar.jsonl'].map(name => [
+      name,
+      join(started.folder, name),
+    ]),
+  );
+  await cp(join(started.folder, 'model'), join(started.folder, 'whole'), { recursive: true });
+  await cp(join(started.folder, 'tuned'), join(started.folder, 'whole'), { recursive: true });
+  const judged = {
+    ...resolveText(started.run.folder, recipe, { variant: 'plain' }),
+    model: 'whole',
+    retain: { ...resolveText(started.run.folder, recipe, { variant: 'plain' }).retain, base: 'model' },
+  };
+  const events = await runTrainerJob({
+    job: 'evaluate',
+    recipe: judged,
+    paths: { ...paths, whole: join(started.folder, 'whole'), model: join(started.folder, 'model') },
+    engineFolder,
+    node: await chooseNode(),
+    trusted: true,
+    threads: 1,
+  });
+  const saved = events.find(event => event.type === 'evaluated');
+  assert.ok(saved?.type === 'evaluated');
+  let apart = 0;
+  for (const [name, set] of Object.entries(found.at(-1)!.forgetting)) {
+    apart = Math.max(apart, Math.abs(set.value - saved.forgetting[name]!.value));
+    assert.deepEqual([name, set.accuracy?.tuned], [name, saved.forgetting[name]!.accuracy?.tuned]);
+    assert.equal(set.verdict, saved.forgetting[name]!.verdict);
+  }
+  assert.ok(apart < 1e-4, `${apart} nats apart`);
+  t.diagnostic(`callback and embedded engine: forgetting within ${apart.toExponential(1)} nats`);
+});
+
+test('with an adapter the base is the model with its adapter off, and the KL to it is measured', async () => {
+  const found = evaluations(await ended(await start(4, 'lora')));
+  assert.deepEqual(Object.keys(found.at(-1)!.kl), ['general', 'sums', 'grammar']);
+  assert.ok(Math.abs(found[0]!.kl.general!) < 1e-6);
+  assert.ok(found.at(-1)!.kl.general! > 1e-6);
+});
+
+test('stop and checkpoint are obeyed by the Trainer: it saves, is judged and leaves', async () => {
+  const { run, store, folder } = await start(100_000, 'full');
+  await until('step 2', async () => (await journalOf(run)).some(record => record.type === 'step' && record.step >= 2));
+  const saved = () => readdirSync(join(folder, 'output')).filter(name => /^checkpoint-\d+$/.test(name)).length;
+  await sendControl(run, 'checkpoint');
+  await until('a checkpoint', () => saved() >= 1);
+  await stopRun({ store, run });
+  const exit = await until('the end', () => run.exit());
+  assert.equal(exit.outcome, 'stopped', readFileSync(run.trainerLog, 'utf8').slice(-2000));
+  assert.ok(saved() >= 2, 'once as asked, once at the stop');
+  assert.ok(evaluations(await journalOf(run)).at(-1)!.final);
+});
