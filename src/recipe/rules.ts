@@ -14,6 +14,7 @@ export function crossFieldComplaints(recipe: Recipe): Complaint[] {
     ...fileKinds(recipe),
     ...whatIsWatched(recipe),
     ...whatCalculates(recipe),
+    ...onlyTorch(recipe),
     ...ownProgram(recipe),
     ...stopRuleComplaints(recipe),
   ];
@@ -166,6 +167,21 @@ function ownProgram({ command, method, engine }: Recipe): Complaint[] {
   if (engine === 'auto') return found;
   const message = `engine: ${engine} and command both say what trains`;
   return [...found, complaint('conflict', ['engine'], message, 'Keep one of them.')];
+}
+
+/** The embedded engine has no such thing, and must not leave it out in silence. */
+function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
+  const wishes: [KeyPath, unknown][] = [
+    [['adapter', 'use_rslora'], adapter?.use_rslora],
+    [['adapter', 'use_dora'], adapter?.use_dora],
+    [['train', 'gradient_checkpointing'], train.gradient_checkpointing],
+    [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
+  ];
+  return wishes
+    .filter(([, wish]) => wish && engine !== 'torch')
+    .map(([path]) =>
+      complaint('conflict', path, `${path.join('.')} needs the torch engine`, 'Set engine: torch.', 'key'),
+    );
 }
 
 function whatCalculates({ engine, runtime }: Recipe): Complaint[] {

@@ -69,6 +69,16 @@ const adapter = z
       .enum(['adapter', 'merged'])
       .default('adapter')
       .describe('Write a PEFT adapter folder, or a merged model.'),
+    use_rslora: z
+      .boolean()
+      .optional()
+      .describe(
+        'rsLoRA: the update is multiplied by alpha / √r, so that a high rank does not fade. Needs engine: torch.',
+      ),
+    use_dora: z
+      .boolean()
+      .optional()
+      .describe('DoRA: length and direction of the weights are tuned apart. Slower. Needs engine: torch.'),
   })
   .describe('Train small adapters beside frozen weights. Equal in all variants.');
 
@@ -193,6 +203,18 @@ const train = z
     adam_beta2: share.default(0.999).describe('AdamW: decay of the second moment.'),
     adam_epsilon: positive.default(1e-8).describe('AdamW: added to the denominator.'),
     max_grad_norm: positive.default(1).describe('Gradients are clipped to this global norm.'),
+    gradient_checkpointing: z
+      .boolean()
+      .optional()
+      .describe(
+        'Activations are computed again instead of kept: much less memory, about a third more time, the same numbers. Needs engine: torch.',
+      ),
+    precision: z
+      .enum(['auto', 'f32', 'bf16'])
+      .optional()
+      .describe(
+        'What computes; what trains is held in f32 in any case. auto: bf16 on a GPU that has it, else f32. Needs engine: torch.',
+      ),
     seed: z
       .number()
       .int()
