@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { StartCommand, TrainerEvent } from '../../src/protocol/trainer.ts';
+import type { TrainerEvent } from '../../src/protocol/trainer.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../engine/support/tinyRun.ts';
 import { ofType, prepared, runOn, speak, torchTrainer } from './engines.ts';
 
@@ -10,11 +10,8 @@ before(async () => {
 });
 
 const quick: TinyRecipe = { train: { max_steps: 8 }, evaluate: { every: 8, items: 4 } };
+const torchOnly = (train: TinyRecipe['train']): TinyRecipe => ({ ...quick, train: { ...quick.train, ...train } });
 const losses = (events: TrainerEvent[]): number[] => ofType(events, 'step').map(({ metrics }) => metrics.loss!);
-
-function changed(start: StartCommand, train: Record<string, unknown>): StartCommand {
-  return { ...start, recipe: { ...start.recipe, train: { ...start.recipe.train, ...train } } };
-}
 
 for (const output of ['adapter', 'merged'] as const) {
   test(`what a run says at its end is what an evaluation of its folder says later: ${output}`, async () => {
@@ -37,11 +34,11 @@ for (const output of ['adapter', 'merged'] as const) {
 
 test('recomputed activations change no loss; bf16 stays near f32, and what trains is held in f32', async () => {
   const plain = await runOn('torch', files.start(quick));
-  const recomputed = await runOn('torch', changed(files.start(quick), { gradient_checkpointing: true }));
+  const recomputed = await runOn('torch', files.start(torchOnly({ gradient_checkpointing: true })));
   assert.equal(recomputed.code, 0, recomputed.stderr);
   assert.deepEqual(losses(recomputed.events), losses(plain.events));
 
-  const half = await runOn('torch', changed(files.start(quick), { precision: 'bf16', learning_rate: 1e-6 }));
+  const half = await runOn('torch', files.start(torchOnly({ precision: 'bf16', learning_rate: 1e-6 })));
   assert.equal(half.code, 0, half.stderr);
   assert.match(ofType(half.events, 'prepared')[0]!.runtime.provider, /bf16/);
   const [exact, rounded] = [losses(plain.events)[0]!, losses(half.events)[0]!];
