@@ -13,7 +13,7 @@ import { findStore } from '../../src/runs/store.ts';
 import { ended, launch, ownHome, queueRun, type TestProject, testProject, until } from '../runs/testStore.ts';
 
 const pageBytes = 4096;
-const pages = [0, 1, 3, 8, 16, 17, 18, 19, 20, 21, 22, 24, 26, 28, 30, 32];
+const pages = [0, 1, 2, 4, 8, 16, 17, 18, 19, 20, 21, 22, 24, 26, 28, 30, 32];
 const folder = process.argv[2] ?? '';
 const filler = join(folder, 'filler');
 
@@ -37,7 +37,7 @@ async function startWith(free: number, project: TestProject): Promise<string> {
   const run = await queueRun(project, { steps: 20, rate: 0 });
   leaveRoomFor(free);
   await launch(project);
-  const seen = free < 3 ? 'unseen' : await until(`a word about the disk with ${free} pages`, () => wordOf(run));
+  const seen = free < 8 ? 'unseen' : await until(`a word about the disk with ${free} pages`, () => wordOf(run));
   rmSync(filler);
   const { status, reason } = await ended(run);
   assert.equal(status, 'finished', `${free} pages, ${seen}: ${reason}`);
