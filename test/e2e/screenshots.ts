@@ -19,10 +19,11 @@ const { values } = parseArgs({
   },
 });
 const themes = {
-  dark: { theme: 'Default Dark Modern', look: 'vs-dark' },
   light: { theme: 'Default Light Modern', look: 'vs' },
   'hc-dark': { theme: 'Default High Contrast', look: 'hc-black' },
   'hc-light': { theme: 'Default High Contrast Light', look: 'hc-light' },
+  // Last, since the editor begins with it.
+  dark: { theme: 'Default Dark Modern', look: 'vs-dark' },
 };
 const recipe = 'support-tone.tune.yaml';
 const patience = values.fake ? 120_000 : 1_500_000;
@@ -71,7 +72,8 @@ function hasEnded(folder: string): boolean {
 async function shots(name: string, page: string): Promise<void> {
   for (const [short, { theme, look }] of Object.entries(themes)) {
     editor.changeSettings({ 'workbench.colorTheme': theme });
-    await editor.reload();
+    // Keeps what is open, which a reload of the page may not.
+    await editor.command('Developer: Reload Window');
     await editor.page.locator(`.monaco-workbench.${look}`).waitFor();
     await editor.frame(page);
     await editor.command('Notifications: Clear All Notifications');
