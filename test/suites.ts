@@ -18,7 +18,19 @@ export interface Suite {
   skip?: string;
 }
 
-const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'cli', 'webview', 'world', 'project'];
+const unitAreas = [
+  'recipe',
+  'protocol',
+  'domain',
+  'runs',
+  'runner',
+  'engine',
+  'command',
+  'cli',
+  'webview',
+  'world',
+  'project',
+];
 /** Of the torch engine: a Python with torch, transformers and PEFT. Without one it is no part of `npm test`. */
 const torchPython = process.env.HOLDFAST_TORCH_PYTHON;
 /** Why a machine that should have had one has none. */
