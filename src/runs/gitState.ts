@@ -11,13 +11,12 @@ import type { GitState } from './runFolder.ts';
 
 const run = promisify(execFile);
 const largestDiff = 1024 * 1024;
-const deadlineMs = 3000;
 
 const secretName =
   /(^|\/)(\.env(\..*)?|\.npmrc|\.netrc|\.pypirc|id_[a-z0-9]+|.*\.(pem|key|p12|pfx|keystore|kdbx)|.*(secret|credential|token|password).*)$/i;
 
-export async function gitState(folder: string): Promise<GitState | null> {
-  const end = Date.now() + deadlineMs;
+export async function gitState(folder: string, limitMs = 3000): Promise<GitState | null> {
+  const end = Date.now() + limitMs;
   const git = async (...args: string[]): Promise<string> => {
     const safe = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null', '-c', 'diff.external='];
     const { stdout } = await run('git', ['-C', folder, '--no-optional-locks', ...safe, ...args], {

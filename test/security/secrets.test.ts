@@ -86,7 +86,7 @@ test('planted tokens are found nowhere after a run', async t => {
 
 test('a change that holds a token is kept without it, and files that look like secrets are named alone', async () => {
   const { folder } = gitProject();
-  const state = await gitState(folder);
+  const state = await gitState(folder, 60_000);
   assert.ok(state);
   assert.match(state.diff, /\+token = "\[left out\]"/);
   assert.deepEqual(state.leftOut, ['.env']);
