@@ -1,14 +1,36 @@
-/** What the trainer takes of the machine: resident memory, and the GPUs' load where nvidia-smi is present. */
+/**
+ * What the trainer takes of the machine: resident memory of its largest process, which may be a child's, and the GPUs' load
+ * where nvidia-smi is present.
+ */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 let hasNvidiaSmi = true;
 
 export async function sampleResources(pid: number | undefined): Promise<Record<string, number>> {
-  const [memory, gpus] = await Promise.all([pid === undefined ? null : residentBytes(pid), sampleGpus()]);
+  const [memory, gpus] = await Promise.all([pid === undefined ? null : largestBytes(pid), sampleGpus()]);
   return { ...(memory !== null && { memoryBytes: memory }), ...gpus };
+}
+
+/** A sum would count what processes share once for each. */
+async function largestBytes(pid: number): Promise<number | null> {
+  const own = await residentBytes(pid);
+  const below = await Promise.all((await childrenOf(pid)).map(largestBytes));
+  return below.reduce((most, bytes) => ((bytes ?? 0) > (most ?? 0) ? bytes : most), own);
+}
+
+/** None where the system does not tell. */
+async function childrenOf(pid: number): Promise<number[]> {
+  if (process.platform !== 'linux') return [];
+  try {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const lists = await Promise.all(threads.map(thread => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8')));
+    return lists.join(' ').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 async function residentBytes(pid: number): Promise<number | null> {

@@ -33,6 +33,7 @@ retain:
     general: { file: general.txt, budget: { nats: 0.5 } }
     sums: { file: sums.jsonl, budget: { points: 20 } }
     grammar: { file: grammar.jsonl }
+  prompts: [Mara sells]
 train: { max_length: 48 }
 evaluate: { every: 4, items: 8 }
 `;
@@ -58,14 +59,14 @@ interface Started {
   folder: string;
 }
 
-async function start(steps: number, kind: 'full' | 'lora'): Promise<Started> {
+async function start(words: string[]): Promise<Started> {
   const folder = temporaryFolder('own');
   await cp(files, folder, { recursive: true });
-  await cp('test/torch/own/train.py', join(folder, 'train.py'));
+  await cp('test/torch/own', folder, { recursive: true });
   const recipeFile = join(folder, 'test.tune.yaml');
   writeFileSync(recipeFile, recipe);
   const [store, node] = [findStore(recipeFile), await chooseNode()];
-  const command = [python!, 'train.py', String(steps), kind];
+  const command = [python!, ...words];
   const resolved = { ...resolveText(recipeFile, recipe, { variant: 'plain' }), command };
   const made = { recipeFile, recipeText: recipe, store, engineFolder, node, variant: 'plain' as const };
   const run = await createRun({ ...made, resolved, agreedCommand: command });
@@ -89,7 +90,7 @@ async function ended({ run }: Started): Promise<JournalRecord[]> {
 }
 
 test('a Trainer with the callback: live metrics, forgetting on the way, and a verdict that the saved model has too', async t => {
-  const started = await start(10, 'full');
+  const started = await start(['train.py', '10', 'full']);
   const records = await ended(started);
   const losses = records.flatMap(record => (record.type === 'step' && record.metrics.loss ? [record.step] : []));
   assert.deepEqual(losses, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 'the printed number is not among them');
@@ -139,14 +140,25 @@ test('a Trainer with the callback: live metrics, forgetting on the way, and a ve
 });
 
 test('with an adapter the base is the model with its adapter off, and the KL to it is measured', async () => {
-  const found = evaluations(await ended(await start(4, 'lora')));
+  const found = evaluations(await ended(await start(['train.py', '4', 'lora'])));
   assert.deepEqual(Object.keys(found.at(-1)!.kl), ['general', 'sums', 'grammar']);
   assert.ok(Math.abs(found[0]!.kl.general!) < 1e-6);
   assert.ok(found.at(-1)!.kl.general! > 1e-6);
 });
 
+test('TRL’s SFTTrainer is watched by the same callback, and its answers to the prompts are shown', async () => {
+  const records = await ended(await start(['sft.py']));
+  const losses = records.flatMap(record => (record.type === 'step' && record.metrics.loss ? [record.step] : []));
+  assert.deepEqual(losses, [1, 2, 3, 4, 5, 6]);
+  const last = evaluations(records).at(-1)!;
+  assert.deepEqual([last.step, last.final, Object.keys(last.forgetting)], [6, true, ['general', 'sums', 'grammar']]);
+  assert.ok(last.learning.eval!.value !== 0);
+  const samples = records.filter(({ type }) => type === 'sample');
+  assert.equal(samples.length, 3, 'at the start, on the way and at the end');
+});
+
 test('stop and checkpoint are obeyed by the Trainer: it saves, is judged and leaves', async () => {
-  const { run, store, folder } = await start(100_000, 'full');
+  const { run, store, folder } = await start(['train.py', '100000', 'full']);
   await until('step 2', async () => (await journalOf(run)).some(record => record.type === 'step' && record.step >= 2));
   const saved = () => readdirSync(join(folder, 'output')).filter(name => /^checkpoint-\d+$/.test(name)).length;
   await sendControl(run, 'checkpoint');

@@ -16,7 +16,6 @@ if kind == "lora":
 
     model = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
 rows = torch.randint(3, 300, (64, 16)).tolist()
-print('{"loss": 123456}')
 arguments = TrainingArguments(
     output_dir="output",
     max_steps=steps,
@@ -35,4 +34,5 @@ trainer = Trainer(
     callbacks=[HoldfastCallback()],
 )
 trainer.train()
+print('{"loss": 123456}')
 model.save_pretrained("tuned")
