@@ -1,20 +1,6 @@
-/** A failure the user can act on: a code for programs, place and remedy for people. */
-export class EngineError extends Error {
-  readonly code: string;
-  readonly file?: string;
-  readonly line?: number;
-  readonly remedy?: string;
+import { PlacedError } from '../domain/placedError.ts';
 
-  constructor(
-    code: string,
-    message: string,
-    options: { file?: string; line?: number; remedy?: string; cause?: unknown } = {},
-  ) {
-    super(message, { cause: options.cause });
-    this.name = 'EngineError';
-    this.code = code;
-    this.file = options.file;
-    this.line = options.line;
-    this.remedy = options.remedy;
-  }
+/** Of the model, the data or the training. */
+export class EngineError extends PlacedError {
+  override readonly name = 'EngineError';
 }

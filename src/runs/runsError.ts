@@ -1,24 +1,9 @@
-/** A failure in the store or in starting a program: a code for programs, place and remedy for people. */
+/** Failures in the store or in starting a program. */
+import { PlacedError } from '../domain/placedError.ts';
 import type { ErrorReport } from '../protocol/result.ts';
 
-export class RunsError extends Error {
-  readonly code: string;
-  readonly file?: string;
-  readonly line?: number;
-  readonly remedy?: string;
-
-  constructor(
-    code: string,
-    message: string,
-    options: { file?: string; line?: number; remedy?: string; cause?: unknown } = {},
-  ) {
-    super(message, { cause: options.cause });
-    this.name = 'RunsError';
-    this.code = code;
-    this.file = options.file;
-    this.line = options.line;
-    this.remedy = options.remedy;
-  }
+export class RunsError extends PlacedError {
+  override readonly name = 'RunsError';
 }
 
 /** The code of a system error (`ENOENT`), or an empty string. */
