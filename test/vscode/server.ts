@@ -66,7 +66,7 @@ const patienceMs = 180_000;
 /** Names stay short: the editor makes sockets below, and a socket's path ends at 107 bytes. */
 export async function startServer(options: ServerOptions = {}): Promise<VsCodeServer> {
   const folder = mkdtempSync(path.join(tmpdir(), 'vs-'));
-  const cleanUp = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  const cleanUp = () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
   try {
     return await startIn(folder, options, cleanUp);
   } catch (error) {
