@@ -54,7 +54,7 @@ function testFiles(...areas: string[]): string[] {
 const bin = (name: string) => path.join(checkout, 'node_modules', name);
 
 function gate(name: string, title: string, ...argv: string[]): Suite {
-  return { name, title, argv: [process.execPath, ...argv], limitSeconds: 300, kind: 'gate' };
+  return { name, title, argv: [process.execPath, ...argv], limitSeconds: 900, kind: 'gate' };
 }
 
 function nodeTests(
@@ -108,7 +108,7 @@ function torchSuites(python: string, skip?: string): Suite[] {
       name: 'torch-unit',
       title: 'units of the torch engine',
       argv: [python, ...inPython],
-      limitSeconds: 300,
+      limitSeconds: 1200,
       kind: 'unittest',
       skip,
     },
