@@ -64,9 +64,9 @@ function nodeTests(
   more: Partial<Suite> & { node?: string; concurrency?: number } = {},
 ): Suite {
   const { node = process.execPath, concurrency = 2, ...rest } = more;
-  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${600_000 * patience()}`];
+  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${1_200_000 * patience()}`];
   const argv = [node, '--import', 'tsx', '--test', ...limits, ...files];
-  return { name, title, argv, limitSeconds: 1800 * patience(), kind: 'nodeTest', ...rest };
+  return { name, title, argv, limitSeconds: 2400 * patience(), kind: 'nodeTest', ...rest };
 }
 
 export function allSuites(): Suite[] {
