@@ -22,7 +22,7 @@ test('the engine trains the shipped model from a lens to a verdict', async t => 
   await step('Narrow starts the engine, and its own checks before step 1 pass', async () => {
     await editor.openFile('support-tone.tune.yaml');
     run = await startByLens(editor, 'Narrow');
-    const checked = await until('the checks', () => journal(run).find(({ type }) => type === 'checked'), 120_000);
+    const checked = await until('the checks', () => journal(run).find(({ type }) => type === 'checked'), 300_000);
     assert.equal(checked.ok, true, JSON.stringify(checked));
     const page = await editor.frame('body[data-page="run"] .lanes canvas');
     await page.locator('.checks').getByText('labels').waitFor();
@@ -35,7 +35,7 @@ test('the engine trains the shipped model from a lens to a verdict', async t => 
   });
 
   await step('the run ends with a verdict over all items and leaves a model', async () => {
-    await until('the end', () => journal(run).some(({ type }) => type === 'exited'), 180_000);
+    await until('the end', () => journal(run).some(({ type }) => type === 'exited'), 600_000);
     const final = journal(run).findLast(({ type }) => type === 'evaluated') as { final: boolean; forgetting: object };
     assert.equal(final.final, true);
     assert.deepEqual(Object.keys(final.forgetting).sort(), ['arithmetic', 'facts', 'general', 'grammar']);

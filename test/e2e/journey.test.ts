@@ -145,7 +145,7 @@ test('from a recipe with a mistake to a comparison', async t => {
     await until(
       'the end of all',
       () => folders.every(folder => journal(folder).some(({ type }) => type === 'exited')),
-      120_000,
+      300_000,
     );
     await until('a verdict for each', async () => (await verdicts.count()) === folders.length);
     for (const variant of ['Plain', 'Replay', 'Regularized', 'Narrow']) {

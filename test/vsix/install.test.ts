@@ -143,7 +143,7 @@ test('installed without the checkout: Open Example, Start Fine-Tune, verdict', a
 
   await step('Start Fine-Tune trains to a verdict, from files outside the checkout alone', async () => {
     const run = await startByLens(editor, 'Start Fine-Tune', project);
-    await until('the end', () => journal(run).some(({ type }) => type === 'exited'), 240_000);
+    await until('the end', () => journal(run).some(({ type }) => type === 'exited'), 600_000);
     assert.deepEqual(runFolders(project).length, 1);
     // The test editor's own Node lies in the checkout, and nothing else may.
     const request = readFileSync(path.join(run, 'run.json'), 'utf8').replaceAll(modules, '');
