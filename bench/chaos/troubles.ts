@@ -186,7 +186,10 @@ async function paused(storm: Storm): Promise<boolean> {
   const ms = 2000 * storm.random();
   storm.background('going on', async () => {
     await sleep(ms);
-    await storm.ledger.insist('going on', () => sendControl(run, 'resume'));
+    await storm.ledger.insist('going on', async () => {
+      // It may have come to its end meanwhile, and been put away.
+      if (await run.request()) await sendControl(run, 'resume');
+    });
   });
   return true;
 }
