@@ -14,7 +14,7 @@ import { encodeExamples, type OnFraction, type Sequence, type SequenceOptions } 
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
-import { hashFile } from './evaluate/fingerprints.ts';
+import { digest, hashFile } from './evaluate/fingerprints.ts';
 import { encodeLearningItems, encodeProbeSet } from './evaluate/itemScores.ts';
 import { countTrained, refuseProbeOverlap, TrainedTexts } from './evaluate/overlap.ts';
 import { type ProbeSet, readProbeSet } from './evaluate/probeSets.ts';
@@ -105,7 +105,7 @@ export async function prepareSets(
     sets.push({
       ...probe,
       items: encodeProbeSet(probe, tokenizer, train.max_length),
-      fingerprint: await hashFile(probe.file),
+      fingerprint: await fingerprintOf(probe.files),
       replayed: share >= replayedThreshold,
       budget: retain.probes[probe.name]!.budget,
     });
@@ -119,6 +119,12 @@ export async function prepareSets(
     sets.push({ name, kind: 'learning', items, file: source.file, fingerprint, replayed: false });
   }
   return { sets, warnings };
+}
+
+/** Of one file, its hash as every tool tells it. */
+async function fingerprintOf(files: string[]): Promise<string> {
+  const hashes = await Promise.all(files.map(hashFile));
+  return hashes.length === 1 ? hashes[0]! : digest(hashes);
 }
 
 function refuseUnusableBudget({ name, kind, file }: ProbeSet, budget?: Budget): void {

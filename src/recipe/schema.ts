@@ -32,7 +32,7 @@ const budget = z
 const probeSchema = z.strictObject({
   file: path.meta({
     description:
-      'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl, json, csv, tsv or parquet of text, choice {context, choices, gold} or pairs {good, bad}. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',
+      'Held-out items that stand for what must not be lost: txt (an item is a paragraph), or jsonl, json, csv, tsv or parquet of text, choice {context, choices, gold} or pairs {good, bad}, or a task of lm-evaluation-harness (yaml) with its data beside it. 50 items at least for a verdict, 200 for a narrow budget. Never trained on.',
     examples: ['data/general.txt'],
   }),
   budget: budget.optional(),

@@ -125,10 +125,14 @@ function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): E
   const whole = (text: string): ScoredSequence => encodeContent({ form: 'text', text }, tokenizer, { file: '', line });
   switch (item.kind) {
     case 'text':
+      if (item.context !== undefined) {
+        const answer = encodeAnswer(item.context, item.text, tokenizer);
+        return { line, sequences: [answer], main: 0, conclude: meanLoss };
+      }
       return { line, sequences: splitText(whole(item.text).ids, maxLength), main: 0, conclude: meanLoss };
     case 'choice': {
-      const { context, choices, gold } = item;
-      const sequences = choices.map(choice => encodeAnswer(context, choice, tokenizer));
+      const { context, choices, gold, delimiter = '' } = item;
+      const sequences = choices.map(choice => encodeAnswer(context, delimiter + choice, tokenizer));
       const characters = choices.map(choice => choice.length);
       return { line, sequences, main: gold, characters, conclude: sums => concludeChoice(sums, characters, gold) };
     }

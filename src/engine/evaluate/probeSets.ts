@@ -1,15 +1,17 @@
 /**
  * Probe sets: held-out items that stand for what must not be lost. Three kinds: text, choice {context, choices, gold}
- * and pairs {good, bad}. Reads and checks files; knows nothing of tokens or scores.
+ * and pairs {good, bad}; tasks of lm-evaluation-harness become one of the first two. Knows nothing of tokens or scores.
  */
 import { basename, extname } from 'node:path';
 import { readParagraphs } from '../data/examples.ts';
 import { badRow, hasRecords, readRecords, recordEndings } from '../data/records.ts';
 import { EngineError } from '../engineError.ts';
+import { type HarnessItems, readHarnessTask } from './harnessTask.ts';
 
-export type ProbeItem = { line: number } & (
-  | { kind: 'text'; text: string }
-  | { kind: 'choice'; context: string; choices: string[]; gold: number }
+export type ProbeItem = { line: number } /** With a context only what follows it is scored. */ & (
+  | { kind: 'text'; text: string; context?: string }
+  /** The delimiter stands before each choice and does not count to its length. */
+  | { kind: 'choice'; context: string; choices: string[]; gold: number; delimiter?: string }
   | { kind: 'pairs'; good: string; bad: string }
 );
 export type ProbeKind = ProbeItem['kind'];
@@ -17,6 +19,8 @@ export type ProbeKind = ProbeItem['kind'];
 export interface ProbeSet {
   name: string;
   file: string;
+  /** What its items were read from. */
+  files: string[];
   kind: ProbeKind;
   items: ProbeItem[];
 }
@@ -25,23 +29,30 @@ const kindList = '{text}, {context, choices, gold} or {good, bad}';
 const maxChoices = 64;
 
 export async function readProbeSet(name: string, file: string): Promise<ProbeSet> {
-  const items = extname(file).toLowerCase() === '.txt' ? await readTexts(file) : await readRows(file);
+  const { items, dataFile } = await readItems(file);
   if (items.length === 0) {
     throw new EngineError('data-empty', `The probe set ${name} (${basename(file)}) holds no items`, {
       file,
       remedy: 'Put at least 50 held-out items into it: fewer never allow a verdict.',
     });
   }
-  return { name, file, kind: items[0]!.kind, items };
+  const files = dataFile === file ? [file] : [file, dataFile];
+  return { name, file: dataFile, files, kind: items[0]!.kind, items };
+}
+
+async function readItems(file: string): Promise<HarnessItems> {
+  const ending = extname(file).toLowerCase();
+  if (ending === '.yaml' || ending === '.yml') return readHarnessTask(file);
+  return { items: ending === '.txt' ? await readTexts(file) : await readRows(file), dataFile: file };
 }
 
 /** What an item says when read as one text; the gold answer and the good sentence only. */
 export function itemText(item: ProbeItem): string {
   switch (item.kind) {
     case 'text':
-      return item.text;
+      return (item.context ?? '') + item.text;
     case 'choice':
-      return item.context + item.choices[item.gold];
+      return item.context + (item.delimiter ?? '') + item.choices[item.gold];
     case 'pairs':
       return item.good;
     default:
@@ -55,10 +66,14 @@ async function readTexts(file: string): Promise<ProbeItem[]> {
 
 async function readRows(file: string): Promise<ProbeItem[]> {
   if (!hasRecords(file)) {
-    throw new EngineError('data-format', `${basename(file)}: probe files are .txt, ${recordEndings}`, {
-      file,
-      remedy: `Write one JSON object a line: ${kindList}.`,
-    });
+    throw new EngineError(
+      'data-format',
+      `${basename(file)}: probe files are .txt, ${recordEndings}, or a task of lm-evaluation-harness (.yaml)`,
+      {
+        file,
+        remedy: `Write one JSON object a line: ${kindList}.`,
+      },
+    );
   }
   const items: ProbeItem[] = [];
   for await (const { line, row } of readRecords(file)) {

@@ -27,7 +27,7 @@ const maxLength = 32;
 type Without<T> = T extends unknown ? Omit<T, 'line'> : never;
 
 function encode(items: Without<ProbeItem>[]) {
-  const set = { name: 'a', file: 'a.jsonl', kind: items[0]!.kind as ProbeKind };
+  const set = { name: 'a', file: 'a.jsonl', files: ['a.jsonl'], kind: items[0]!.kind as ProbeKind };
   return encodeProbeSet(
     { ...set, items: items.map((item, i) => ({ ...item, line: i + 1 }) as ProbeItem) },
     tokenizer,
