@@ -106,6 +106,9 @@ def _run_job(start: Start, say: Speaker, control: RunControl) -> Event:
         )
     if start.job != "train":
         control.leave_on_stop(lambda: _leave_stopped(say))
+    # Threads that wait by spinning take a busy machine's cores from each other: a step took ten times as long. Read when
+    # torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from . import jobs
 
     return jobs.run(start, say, control)
