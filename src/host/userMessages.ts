@@ -32,6 +32,13 @@ function nextSteps(error: KnownError, log: vscode.LogOutputChannel): NextStep[] 
     case 'spawn-failed':
       steps.push({ title: vscode.l10n.t('Open Setting'), take: openSetting('holdfast.nodePath') });
       break;
+    case 'python-missing':
+    case 'python-unusable':
+    case 'python-too-old':
+    case 'torch-missing':
+    case 'torch-too-old':
+      steps.push({ title: vscode.l10n.t('Open Setting'), take: openSetting('holdfast.python') });
+      break;
     case 'outside-roots':
       steps.push({ title: vscode.l10n.t('Open Setting'), take: openSetting('holdfast.modelFolders') });
       break;

@@ -6,6 +6,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { type ModelTraits, whyNotEmbedded } from '../domain/embeddedModels.ts';
+import { shownCommand } from '../domain/shownCommand.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { choosePython, type PythonChoice, type PythonWish } from './pythonPath.ts';
 import { RunsError } from './runsError.ts';
@@ -65,10 +66,6 @@ function refuseUnseen(command: string[], agreed: string[] | undefined): void {
     remedy: 'Look at it, then agree: holdfast run RECIPE --allow-command, or the question in the editor.',
   });
 }
-
-/** As one reads it; words with blanks in quotes. */
-export const shownCommand = (words: string[]): string =>
-  words.map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
 
 const largestConfig = 1024 * 1024;
 

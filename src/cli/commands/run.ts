@@ -1,9 +1,9 @@
 /** `holdfast run`: one run of a recipe, in the foreground or detached. */
+import { shownCommand } from '../../domain/shownCommand.ts';
 import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
 import type { JournalRecord } from '../../protocol/journal.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
-import { shownCommand } from '../../runs/chooseEngine.ts';
 import { createRun, readRecipe, resolveText } from '../../runs/createRun.ts';
 import { launchRunner } from '../../runs/launch.ts';
 import { resultOf } from '../../runs/loadRun.ts';

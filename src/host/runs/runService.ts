@@ -16,6 +16,7 @@ import { RunsError } from '../../runs/runsError.ts';
 import type { Steering } from '../../runs/steerRun.ts';
 import { findStore, type Store } from '../../runs/store.ts';
 import { readSettings } from '../settings.ts';
+import { agreeToCommand } from './agreeToCommand.ts';
 import { pythonWish } from './pythonWish.ts';
 import type { RunEntry } from './runsModel.ts';
 
@@ -62,7 +63,10 @@ export class RunService {
   async start(recipe: RecipeText, variant: VariantName): Promise<StartedRuns> {
     const { createRun } = await import('../../runs/createRun.ts');
     const machine = await this.#machine(recipe);
-    const run = await createRun({ ...machine, variant });
+    const { command } = await this.#parsed(recipe);
+    const agreedCommand = command ? await agreeToCommand(command, recipe.file) : undefined;
+    if (agreedCommand === null) return { store: machine.store, runs: [] };
+    const run = await createRun({ ...machine, variant, agreedCommand });
     return this.#launch(machine, [run]);
   }
 
