@@ -1,0 +1,65 @@
+/**
+ * How fast a step of the torch engine is beside TRL's SFTTrainer with PEFT, and what KL by swap and attention alone cost
+ * beside plain tuning: the same model, rows, batch, precision and threads, in turns. Random weights and rows; nothing of
+ * quality is told. Run it on an idle machine only.
+ *
+ * usage: HOLDFAST_PYTHON=python npm run bench:torch [-- --rounds 5 --steps 12 --threads 2]
+ * That Python needs torch, transformers, peft, trl and datasets.
+ */
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+
+interface Measured {
+  device: string;
+  torch: string;
+  trl: string;
+  /** Median seconds a step, one number a round. */
+  seconds: Record<string, number[]>;
+}
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    steps: { type: 'string', default: '12' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+  },
+});
+
+const program = fileURLToPath(new URL('./torchPeer.py', import.meta.url));
+const ran = await promisify(execFile)(
+  process.env.HOLDFAST_PYTHON ?? 'python3',
+  [program, values.rounds, values.steps, values.threads],
+  { maxBuffer: 2 ** 26 },
+);
+const { device, torch, trl, seconds } = JSON.parse(ran.stdout.trim().split('\n').at(-1)!) as Measured;
+const of = (name: string): number[] => seconds[name]!;
+
+console.log(
+  `${device}, ${values.threads} threads, torch ${torch}, trl ${trl}; ${values.rounds} rounds of ${values.steps} steps\n`,
+);
+console.log('| arm | ms a step, median (range) |\n|---|---|');
+for (const [name, all] of Object.entries(seconds))
+  console.log(
+    `| ${name} | ${inWords(
+      all.map(s => 1000 * s),
+      0,
+    )} |`,
+  );
+console.log('\n| ratio within a round | median (range) |\n|---|---|');
+ratio('speed of a plain step, ours to SFTTrainer', 'SFTTrainer, plain', 'ours, plain');
+ratio('speed of a LoRA step, ours to SFTTrainer', 'SFTTrainer, LoRA', 'ours, LoRA');
+ratio('time of KL by swap to plain', 'ours, KL by swap', 'ours, plain');
+ratio('time of attention alone to plain', 'ours, attention alone', 'ours, plain');
+
+function ratio(what: string, above: string, below: string): void {
+  const all = of(above).map((seconds, round) => seconds / of(below)[round]!);
+  console.log(`| ${what} | ${inWords(all, 2)} |`);
+}
+
+function inWords(all: number[], digits: number): string {
+  const sorted = [...all].sort((a, b) => a - b);
+  const [low, middle, high] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!];
+  return `${middle.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+}

@@ -1,0 +1,159 @@
+"""
+The torch engine's step beside TRL's SFTTrainer with PEFT: the same model, rows, batch, precision and threads, in turns
+within one process. Prints one line of JSON. usage: python torchPeer.py ROUNDS STEPS THREADS
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src"))
+
+import datasets  # noqa: E402
+import numpy as np  # noqa: E402
+import peft  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+import trl  # noqa: E402
+
+from torch_engine.batch import Tokens, make_batch  # noqa: E402
+from torch_engine.model.open_tuning_model import open_tuning_model  # noqa: E402
+from torch_engine.model.precision import choose_precision  # noqa: E402
+
+rounds, steps, threads = (int(word) for word in sys.argv[1:4])
+rows_a_step, length, rate = 8, 128, 1e-4
+shape = transformers.LlamaConfig(
+    vocab_size=4096,
+    hidden_size=256,
+    intermediate_size=688,
+    num_hidden_layers=6,
+    num_attention_heads=8,
+    num_key_value_heads=4,
+    max_position_embeddings=256,
+    tie_word_embeddings=True,
+)
+lora = {"type": "lora", "r": 8, "alpha": 16, "target_modules": ["q_proj", "v_proj"], "output": "adapter"}
+kl = {"kind": "kl", "weight": 0.5, "on": ["task"], "teacher": "swap", "direction": "forward", "temperature": 1}
+ours = {
+    "plain": {},
+    "LoRA": {"adapter": lora},
+    "KL by swap": {"method": {"regularize": kl}},
+    "attention alone": {"method": {"narrow": {"tune": ["attention"]}}},
+}
+
+
+class StepTimes(transformers.TrainerCallback):
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_step_begin(self, *_, **__) -> None:
+        self._at = time.perf_counter()
+
+    def on_step_end(self, *_, **__) -> None:
+        self.seconds.append(time.perf_counter() - self._at)
+
+
+def main() -> None:
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    with tempfile.TemporaryDirectory() as folder:
+        transformers.AutoModelForCausalLM.from_config(shape, dtype=torch.float32).save_pretrained(folder)
+        generator = np.random.default_rng(1)
+        rows = generator.integers(3, shape.vocab_size, (rows_a_step * steps, length), dtype=np.int32)
+        arms = {f"ours, {name}": our_arm(folder, rows, recipe) for name, recipe in ours.items()}
+        arms |= {f"SFTTrainer, {name}": peer_arm(folder, rows, name == "LoRA") for name in ("plain", "LoRA")}
+        times: dict[str, list[float]] = {name: [] for name in arms}
+        for _ in range(rounds):
+            for name, arm in arms.items():
+                # The first steps of a turn find cold caches.
+                times[name].append(statistics.median(arm()[2:]))
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(json.dumps({"device": device, "torch": torch.__version__, "trl": trl.__version__, "seconds": times}))
+
+
+def our_arm(folder: str, rows: np.ndarray, changes: dict):
+    train = {
+        "seed": 1,
+        "weight_decay": 0.0,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+        "max_grad_norm": 1.0,
+    }
+    recipe = {"train": train, "method": {}, **changes}
+    model = open_tuning_model(folder, recipe, choose_precision(recipe))
+    targets = np.ones(length, np.uint8)
+
+    def turn() -> list[float]:
+        seconds = []
+        for step in range(steps):
+            at = time.perf_counter()
+            own = rows[step * rows_a_step : (step + 1) * rows_a_step]
+            model.step([make_batch([[Tokens(row, targets)] for row in own])], rate)
+            seconds.append(time.perf_counter() - at)
+        return seconds
+
+    return turn
+
+
+def peer_arm(folder: str, rows: np.ndarray, is_adapter: bool):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    is_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    settings = trl.SFTConfig(
+        output_dir=tempfile.mkdtemp(),
+        max_steps=steps,
+        per_device_train_batch_size=rows_a_step,
+        learning_rate=rate,
+        lr_scheduler_type="constant",
+        max_length=length,
+        bf16=is_bf16,
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        logging_steps=10**9,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        optim="adamw_torch_fused",
+    )
+    config = peft.LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    # With a fingerprint of its own nothing is hashed by pickling.
+    table = datasets.table.InMemoryTable.from_pydict({"input_ids": rows.tolist(), "labels": rows.tolist()})
+    data = datasets.Dataset(table, fingerprint="rows")
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=one_word_tokenizer(), pad_token="a", eos_token="a")
+    watch = StepTimes()
+    trainer = trl.SFTTrainer(
+        model=model,
+        args=settings,
+        train_dataset=data,
+        processing_class=tokenizer,
+        peft_config=config if is_adapter else None,
+        data_collator=stacked,
+        callbacks=[watch],
+    )
+
+    def turn() -> list[float]:
+        watch.seconds.clear()
+        trainer.train()
+        return list(watch.seconds)
+
+    return turn
+
+
+def stacked(rows: list[dict]) -> dict[str, torch.Tensor]:
+    batch = {name: torch.tensor([row[name] for row in rows]) for name in ("input_ids", "labels")}
+    return {**batch, "attention_mask": torch.ones_like(batch["labels"])}
+
+
+def one_word_tokenizer():
+    from tokenizers import Tokenizer, models
+
+    return Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+
+
+if __name__ == "__main__":
+    main()
