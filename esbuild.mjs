@@ -24,6 +24,8 @@ const program = (entry, name, more = {}) => ({
   // Extensions are loaded by require.
   supported: { 'dynamic-import': false },
   external: ['vscode', 'onnxruntime-node', '@tensorflow/tfjs-node-gpu'],
+  // Its modules, of which what nobody uses is left out; what the package gives Node is one piece.
+  alias: { yaml: './node_modules/yaml/browser/dist/index.js' },
   ...more,
 });
 
