@@ -8,10 +8,10 @@ import { peakMemoryBytes } from './environment.ts';
 import { fingerprintRun } from './evaluate/fingerprints.ts';
 import { openFinished } from './openFinished.ts';
 import { checkFits, evaluatorOf, type OpenedModels, refuseOtherTokenizer } from './openRun.ts';
-import { pathOf, prepareSets } from './prepare.ts';
+import { pathOf, prepareSets, tokenizerOfFinished } from './prepare.ts';
 import { samplerOf } from './samples.ts';
 import { seriesOf } from './series.ts';
-import { loadTokenizer } from './tokenizer/tokenizer.ts';
+import type { loadTokenizer } from './tokenizer/tokenizer.ts';
 import type { Observer } from './trainer.ts';
 
 export async function evaluate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
@@ -61,7 +61,7 @@ async function withBothModels(
   const startedAt = performance.now();
   const modelFolder = pathOf(start, start.recipe.model);
   const baseFolder = pathOf(start, start.recipe.retain.base);
-  const tokenizer = await loadTokenizer(modelFolder);
+  const tokenizer = await tokenizerOfFinished(start);
   await refuseOtherTokenizer(tokenizer, modelFolder, baseFolder);
   const models = await openFinished(start, modelFolder, baseFolder, observer);
   try {

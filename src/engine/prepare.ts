@@ -2,8 +2,9 @@
  * From a start message to what a run works on: tokenizer, task and replay rows, probe sets. All reading and refusing of
  * data happens here, before any weight is loaded. Knows nothing of the model but its folder.
  */
+import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { type ExampleFile, readExamples } from './data/examples.ts';
@@ -60,6 +61,19 @@ export async function prepareRun(start: StartCommand, onProgress: OnFraction = (
   const sets = await prepareSets(start, tokenizer, { train, replay });
   const rows = await prepareRows(start, tokenizer, { train, replay }, onProgress);
   return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
+}
+
+/** Two finished models: nothing is trained, so nothing can overlap. */
+export async function prepareJudging(start: StartCommand): Promise<PreparedWatching> {
+  const tokenizer = await tokenizerOfFinished(start);
+  return { tokenizer, ...(await prepareSets(start, tokenizer)) };
+}
+
+/** An adapter's folder often holds none: then it is that of the model it sits on. */
+export async function tokenizerOfFinished(start: StartCommand): Promise<Tokenizer> {
+  const [model, base] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
+  const has = (name: string): boolean => existsSync(join(model, name));
+  return loadTokenizer(has('adapter_config.json') && !has('tokenizer.json') ? base : model);
 }
 
 /** What is judged, and that none of it is trained on. */

@@ -14,6 +14,7 @@ import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { writeAtomic } from './atomicFile.ts';
 import type { RowPlan } from './data/rowPlan.ts';
 import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
+import type { OnFraction } from './data/sequences.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { type EvaluatedSet, subsetOrder } from './evaluate/evaluator.ts';
@@ -21,7 +22,14 @@ import { digest, fingerprintFiles } from './evaluate/fingerprints.ts';
 import { scoredRows } from './evaluate/itemScores.ts';
 import { firstBatch } from './firstBatch.ts';
 import { countsOf, refuseOtherTokenizer } from './openRun.ts';
-import { type PreparedRun, type PreparedWatching, pathOf, prepareRun, prepareWatching } from './prepare.ts';
+import {
+  type PreparedRun,
+  type PreparedWatching,
+  pathOf,
+  prepareJudging,
+  prepareRun,
+  prepareWatching,
+} from './prepare.ts';
 import { whenThereIsRoom } from './roomOnDisk.ts';
 import type { RunControl } from './runControl.ts';
 import { contentIdentity } from './runIdentity.ts';
@@ -39,10 +47,7 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   if (folder === undefined) throw new EngineError('protocol', 'The job prepare was not told where to write');
   const progress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
   progress('reading data', 0);
-  // A program of the user's own brings its rows itself.
-  const run = start.recipe.command
-    ? await prepareWatching(start)
-    : await prepareRun(start, fraction => progress('tokenizing', fraction));
+  const run = await prepareFor(start, fraction => progress('tokenizing', fraction));
   const [modelFolder, baseFolder] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
   await refuseOtherTokenizer(run.tokenizer, modelFolder, baseFolder);
   progress('fingerprints', 0);
@@ -56,6 +61,14 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   await whenThereIsRoom(() => write(folder, prepared, arrays), observer, control);
   const seconds = (performance.now() - startedAt) / 1000;
   return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
+}
+
+function prepareFor(start: StartCommand, onProgress: OnFraction): Promise<PreparedRun | PreparedWatching> {
+  const { command, data } = start.recipe;
+  // Finished models are judged by a recipe whose training data nobody has looked for.
+  if (start.paths[data.train] === undefined) return prepareJudging(start);
+  // A program of the user's own brings its rows itself.
+  return command ? prepareWatching(start) : prepareRun(start, onProgress);
 }
 
 const isWhole = (run: PreparedWatching): run is PreparedRun => 'plan' in run;

@@ -31,7 +31,7 @@ export interface EngineChoice {
 }
 
 export async function chooseEngine(
-  { engine, model, command }: Pick<ResolvedRecipe, 'engine' | 'model' | 'command'>,
+  { engine, model, retain, command }: Pick<ResolvedRecipe, 'engine' | 'model' | 'retain' | 'command'>,
   paths: Record<string, string>,
   { pythonWish, trainer, recipeFile, agreedCommand }: EngineParts,
 ): Promise<EngineChoice> {
@@ -44,10 +44,12 @@ export async function chooseEngine(
   if (engine === 'torch') {
     return { python: await choosePython(pythonWish), reason: 'the torch engine, as the recipe says' };
   }
-  const why = await whyNotByItself(paths[model]);
+  // The base of a judgement, or what an adapter sits on.
+  const folders = [paths[model], paths[retain.base]].filter(folder => folder !== undefined);
+  const { why, folder } = await whyNotByItself(folders);
   if (why === null) return { reason: 'the embedded engine: it computes this model and needs nothing installed' };
   const python = await choosePython(pythonWish).catch(error => {
-    throw neitherEngine(why, join(paths[model]!, 'config.json'), error);
+    throw neitherEngine(why, join(folder, 'config.json'), error);
   });
   return { python, reason: `the torch engine: for the embedded one ${why}` };
 }
@@ -91,10 +93,13 @@ const traitsSchema: z.ZodType<ModelTraits> = z.looseObject({
 });
 
 /** A config.json that cannot be read is left to the engine, which says what is wrong with it. */
-async function whyNotByItself(folder: string | undefined): Promise<string | null> {
-  if (!folder) return null;
-  const traits = traitsSchema.safeParse(await readConfig(join(folder, 'config.json')));
-  return traits.success ? whyNotEmbedded(traits.data) : null;
+async function whyNotByItself(folders: string[]): Promise<{ why: string | null; folder: string }> {
+  for (const folder of folders) {
+    const traits = traitsSchema.safeParse(await readConfig(join(folder, 'config.json')));
+    const why = traits.success ? whyNotEmbedded(traits.data) : null;
+    if (why !== null) return { why, folder };
+  }
+  return { why: null, folder: '' };
 }
 
 /** In the cache of the Hub it is a link. */

@@ -11,6 +11,7 @@ import { ownHome, temporaryFolder } from './testStore.ts';
 ownHome();
 const posix = { skip: process.platform === 'win32' && 'the stand-ins for Python are shell scripts' };
 
+const retain = { base: 'm', probes: {}, prompts: [] };
 const here = { recipeFile: '/project/test.tune.yaml' };
 const whole = Object.fromEntries(Object.entries(neededPackages).map(([name, oldest]) => [name, `${oldest}.9`]));
 
@@ -42,7 +43,7 @@ const modelWith = (config: object): Record<string, string> => {
 
 test('auto takes the embedded engine where it computes the model, and says why', async () => {
   const paths = modelWith({ architectures: ['LlamaForCausalLM'] });
-  const { python, reason } = await chooseEngine({ engine: 'auto', model: 'm' }, paths, here);
+  const { python, reason } = await chooseEngine({ engine: 'auto', model: 'm', retain }, paths, here);
   assert.equal(python, undefined);
   assert.match(reason, /embedded engine.*needs nothing installed/);
 });
@@ -53,17 +54,34 @@ test(
   async () => {
     const setting = fakePython({ version: '3.11.4', packages: whole });
     const paths = modelWith({ architectures: ['BloomForCausalLM'] });
-    const found = await chooseEngine({ engine: 'auto', model: 'm' }, paths, { ...here, pythonWish: { setting } });
+    const found = await chooseEngine({ engine: 'auto', model: 'm', retain }, paths, {
+      ...here,
+      pythonWish: { setting },
+    });
     assert.match(found.reason, /torch engine: .*BloomForCausalLM is not supported/);
     assert.match(found.python?.reason ?? '', /^Python 3\.11\.4 with torch 2\.6\.9, from holdfast\.python$/);
+  },
+);
+
+test(
+  'a base that the embedded engine cannot compute needs torch too: an adapter has no config.json',
+  posix,
+  async () => {
+    const setting = fakePython({ version: '3.11.4', packages: whole });
+    const paths = { adapter: temporaryFolder('adapter'), ...modelWith({ architectures: ['BloomForCausalLM'] }) };
+    const found = await chooseEngine({ engine: 'auto', model: 'adapter', retain }, paths, {
+      ...here,
+      pythonWish: { setting },
+    });
+    assert.ok(found.python);
   },
 );
 
 test('a config.json that cannot be read is left to the embedded engine, which says what is wrong with it', async () => {
   const folder = temporaryFolder('model');
   writeFileSync(join(folder, 'config.json'), '{"architectures": [');
-  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: folder }, here)).python, undefined);
-  assert.equal((await chooseEngine({ engine: 'auto', model: 'm' }, { m: '/nowhere' }, here)).python, undefined);
+  assert.equal((await chooseEngine({ engine: 'auto', model: 'm', retain }, { m: folder }, here)).python, undefined);
+  assert.equal((await chooseEngine({ engine: 'auto', model: 'm', retain }, { m: '/nowhere' }, here)).python, undefined);
 });
 
 const refusals: [string, Parameters<typeof fakePython>[0], string, RegExp, RegExp][] = [
@@ -88,7 +106,7 @@ for (const [what, answer, code, words, remedy] of refusals) {
   test(`a Python that ${what} is refused with its place and the command that mends it`, posix, async () => {
     const setting = fakePython(answer);
     await assert.rejects(
-      chooseEngine({ engine: 'torch', model: 'm' }, {}, { ...here, pythonWish: { setting } }),
+      chooseEngine({ engine: 'torch', model: 'm', retain }, {}, { ...here, pythonWish: { setting } }),
       error => {
         const { message, remedy: said, file } = error as { message: string; remedy: string; file: string };
         assert.equal((error as { code: string }).code, code);
@@ -142,7 +160,7 @@ test('the torch engine is started by its file, without what the environment woul
 });
 
 test('a program of the recipe is taken only word for word as it was agreed to, and started beside the recipe', async () => {
-  const recipe = { engine: 'auto' as const, model: 'm', command: ['python', 'train.py', '--name', 'a b'] };
+  const recipe = { engine: 'auto' as const, model: 'm', retain, command: ['python', 'train.py', '--name', 'a b'] };
   for (const agreedCommand of [undefined, ['python', 'train.py'], ['python', 'train.py', '--name', 'a', 'b']]) {
     await assert.rejects(chooseEngine(recipe, {}, { ...here, agreedCommand }), {
       code: 'command-not-agreed',

@@ -45,7 +45,9 @@ before(async () => {
   await cp(testEngine(), engineFolder, { recursive: true });
   await cp(bundle(resolve('src/engine/main.ts'), 'trainer'), join(engineFolder, 'trainer.cjs'));
   await cp(bundle(resolve('src/command/main.ts'), 'command'), join(engineFolder, 'command.cjs'));
-  await cp(resolve('src/callback'), join(engineFolder, 'callback'), { recursive: true });
+  for (const name of ['callback', 'torch_engine']) {
+    await cp(resolve('src', name), join(engineFolder, name), { recursive: true });
+  }
   await cp('node_modules/onnxruntime-node', join(engineFolder, 'node_modules/onnxruntime-node'), { recursive: true });
   await cp('node_modules/onnxruntime-common', join(engineFolder, 'node_modules/onnxruntime-common'), {
     recursive: true,
@@ -80,6 +82,31 @@ async function journalOf(run: RunFolder): Promise<JournalRecord[]> {
   return found;
 }
 
+/** As `holdfast eval` does it: a finished model against its base. */
+async function judged({ folder }: Started, model: string, engine: 'node' | 'torch'): Promise<EvaluatedEvent> {
+  const written = resolveText(join(folder, 'test.tune.yaml'), recipe, { variant: 'plain' });
+  const names = ['eval.jsonl', 'general.txt', 'sums.jsonl', 'grammar.jsonl', 'model', model];
+  const events = await runTrainerJob({
+    job: 'evaluate',
+    recipe: { ...written, model, retain: { ...written.retain, base: 'model' } },
+    paths: Object.fromEntries(names.map(name => [name, join(folder, name)])),
+    engineFolder,
+    node: await chooseNode(),
+    ...(engine === 'torch' && { python: { path: python!, reason: 'the test' } }),
+    trusted: true,
+    threads: 1,
+  });
+  const found = events.find(event => event.type === 'evaluated');
+  assert.ok(found?.type === 'evaluated');
+  return found;
+}
+
+function largestGap(a: EvaluatedEvent, b: EvaluatedEvent): number {
+  const names = Object.keys(a.forgetting);
+  assert.deepEqual(names, Object.keys(b.forgetting));
+  return Math.max(...names.map(name => Math.abs(a.forgetting[name]!.value - b.forgetting[name]!.value)));
+}
+
 const evaluations = (records: JournalRecord[]) =>
   records.flatMap(record => (record.type === 'evaluated' ? [record as EvaluatedEvent] : []));
 
@@ -105,45 +132,32 @@ test('a Trainer with the callback: live metrics, forgetting on the way, and a ve
     ],
   );
   assert.ok(Object.values(found[0]!.forgetting).every(({ value }) => value === 0));
-  const paths = Object.fromEntries(
-    ['train.jsonl', 'eval.jsonl', 'general.txt', 'sums.jsonl', 'grammar.jsonl'].map(name => [
-      name,
-      join(started.folder, name),
-    ]),
-  );
   await cp(join(started.folder, 'model'), join(started.folder, 'whole'), { recursive: true });
   await cp(join(started.folder, 'tuned'), join(started.folder, 'whole'), { recursive: true });
-  const judged = {
-    ...resolveText(started.run.folder, recipe, { variant: 'plain' }),
-    model: 'whole',
-    retain: { ...resolveText(started.run.folder, recipe, { variant: 'plain' }).retain, base: 'model' },
-  };
-  const events = await runTrainerJob({
-    job: 'evaluate',
-    recipe: judged,
-    paths: { ...paths, whole: join(started.folder, 'whole'), model: join(started.folder, 'model') },
-    engineFolder,
-    node: await chooseNode(),
-    trusted: true,
-    threads: 1,
-  });
-  const saved = events.find(event => event.type === 'evaluated');
-  assert.ok(saved?.type === 'evaluated');
-  let apart = 0;
-  for (const [name, set] of Object.entries(found.at(-1)!.forgetting)) {
-    apart = Math.max(apart, Math.abs(set.value - saved.forgetting[name]!.value));
-    assert.deepEqual([name, set.accuracy?.tuned], [name, saved.forgetting[name]!.accuracy?.tuned]);
-    assert.equal(set.verdict, saved.forgetting[name]!.verdict);
+  const saved = await judged(started, 'whole', 'node');
+  const last = found.at(-1)!;
+  const apart = largestGap(last, saved);
+  for (const [name, { verdict, accuracy }] of Object.entries(last.forgetting)) {
+    assert.equal(verdict, saved.forgetting[name]!.verdict);
+    assert.equal(accuracy?.tuned, saved.forgetting[name]!.accuracy?.tuned);
   }
   assert.ok(apart < 1e-4, `${apart} nats apart`);
   t.diagnostic(`callback and embedded engine: forgetting within ${apart.toExponential(1)} nats`);
 });
 
-test('with an adapter the base is the model with its adapter off, and the KL to it is measured', async () => {
-  const found = evaluations(await ended(await start(['train.py', '4', 'lora'])));
+test('with an adapter the base is the model with its adapter off, and the KL to it is measured; the saved adapter is judged the same by both engines', async t => {
+  const started = await start(['train.py', '4', 'lora']);
+  const found = evaluations(await ended(started));
   assert.deepEqual(Object.keys(found.at(-1)!.kl), ['general', 'sums', 'grammar']);
   assert.ok(Math.abs(found[0]!.kl.general!) < 1e-6);
   assert.ok(found.at(-1)!.kl.general! > 1e-6);
+  // The folder holds an adapter alone: no config, no tokenizer.
+  const [embedded, torch] = [await judged(started, 'tuned', 'node'), await judged(started, 'tuned', 'torch')];
+  const gaps = [embedded, torch].map(judgement => largestGap(found.at(-1)!, judgement));
+  assert.ok(Math.max(...gaps) < 1e-4, `${gaps} nats apart`);
+  t.diagnostic(
+    `adapter in memory and as saved: forgetting within ${gaps.map(gap => gap.toExponential(1)).join(', ')} nats`,
+  );
 });
 
 test('TRL’s SFTTrainer is watched by the same callback, and its answers to the prompts are shown', async () => {

@@ -5,6 +5,7 @@ import { setSentence, verdictNote, verdictWord } from '../../domain/words.ts';
 import { exitCodes } from '../../protocol/exitCode.ts';
 import type { Budget } from '../../recipe/schema.ts';
 import { resolvePaths } from '../../runs/allowedRoots.ts';
+import { chooseEngine } from '../../runs/chooseEngine.ts';
 import { resolveText } from '../../runs/createRun.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { storeOf } from '../../runs/store.ts';
@@ -16,7 +17,8 @@ import { Interruptions } from '../watchRun.ts';
 export const evaluate: Command = {
   name: 'eval',
   summary: 'Judge a model folder against its base on probe sets.',
-  usage: 'MODEL --base BASE --probes NAME=FILE … [--budget NAME=0.05nats|3points …] [--fail-on forgot] [--json]',
+  usage:
+    'MODEL --base BASE --probes NAME=FILE … [--budget NAME=0.05nats|3points …] [--engine auto|node|torch] [--fail-on forgot] [--json]',
   options: {
     base: { type: 'string', value: 'BASE', help: 'What forgetting is measured against.' },
     probes: {
@@ -26,6 +28,7 @@ export const evaluate: Command = {
       help: 'A probe set: txt, or jsonl of text, choice or pairs.',
     },
     budget: { type: 'string', multiple: true, value: 'NAME=N', help: 'Its budget: 0.05nats or 3points.' },
+    engine: { type: 'string', value: 'NAME', help: 'What scores: auto (default), node or torch.' },
     'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
     ...jsonOption,
   },
@@ -43,6 +46,7 @@ export const evaluate: Command = {
       model,
       // Nothing is trained; a recipe needs the key all the same.
       data: { train: 'nothing' },
+      engine: text(values, 'engine') ?? 'auto',
       retain: {
         base,
         probes: Object.fromEntries(
@@ -63,6 +67,7 @@ export const evaluate: Command = {
     interruptions.direct(async () => abort.abort());
     const events = await runTrainerJob({
       ...machine,
+      ...(await chooseEngine(recipe, paths, { ...machine, recipeFile })),
       job: 'evaluate',
       recipe,
       paths,

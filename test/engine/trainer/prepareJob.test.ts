@@ -205,3 +205,33 @@ test('the plan of 100,000 steps is a few megabytes', async () => {
     last.task.map(rowLength),
   );
 });
+
+test('for finished models and for a program of one’s own nothing is prepared that is trained on', async () => {
+  const training = ['steps', 'rows', 'batch', 'klRows', 'identity', 'firstBatch'];
+  for (const more of [{ command: ['python', 'train.py'] }, {}]) {
+    const folder = join(files.folder, `prepared-${made++}`);
+    const start = files.start(more, { job: 'prepare', prepared: folder });
+    if (!more.command) delete start.paths[start.recipe.data.train];
+    await prepare(start, () => {}, new RunControl());
+    const data = JSON.parse(await readFile(join(folder, 'artifact.json'), 'utf8')) as PreparedData;
+    assert.deepEqual(Object.keys(data.sections), ['scoredIds', 'scoredTargets', 'scoredStarts']);
+    assert.deepEqual(
+      training.filter(key => key in data),
+      [],
+    );
+    assert.equal(data.sets.length, 4);
+  }
+});
+
+test('a program of one’s own is refused probe items that it trains on', async () => {
+  const start = files.start({
+    command: ['python', 'train.py'],
+    data: { train: 'general.txt' },
+    retain: { probes: { general: { file: 'general.txt' } } },
+  });
+  const job = { ...start, job: 'prepare' as const, prepared: join(files.folder, `prepared-${made++}`) };
+  await assert.rejects(
+    prepare(job, () => {}, new RunControl()),
+    /also|train/,
+  );
+});
