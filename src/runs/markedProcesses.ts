@@ -44,13 +44,15 @@ export async function carries(identity: ProcessIdentity, marker: string, name = 
   if ((await isAlive(identity)) !== 'alive') return false;
   // Environments cannot be read there; the start time has to do.
   if (process.platform === 'win32') return true;
-  return (await findMarked(marker, name)).some(({ pid }) => pid === identity.pid);
+  const needle = `${name}=${marker}`;
+  const { pid } = identity;
+  return (process.platform === 'linux' ? await linuxPids(needle, [String(pid)]) : await psPids(needle)).includes(pid);
 }
 
 /** A process that starts a program shows no environment for a moment, so whoever shows none is looked at again. */
-async function linuxPids(needle: string): Promise<number[]> {
+async function linuxPids(needle: string, among = allPids()): Promise<number[]> {
   const found: number[] = [];
-  let silent = readdirSync('/proc').filter(name => /^\d+$/.test(name));
+  let silent = among;
   for (let look = 0; silent.length > 0 && look < mostLooks; look++) {
     if (look > 0) await new Promise(resolve => setTimeout(resolve, betweenLooksMs));
     silent = silent.filter(pid => {
@@ -61,6 +63,8 @@ async function linuxPids(needle: string): Promise<number[]> {
   }
   return found;
 }
+
+const allPids = (): string[] => readdirSync('/proc').filter(name => /^\d+$/.test(name));
 
 /** `null` where there is no such process, or none that we may look at. */
 function environmentOf(pid: string): string | null {
