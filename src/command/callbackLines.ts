@@ -1,6 +1,6 @@
 /** What HoldfastCallback may say: events of the protocol, and how the program begins and ends. Checks what comes in. */
 import * as z from 'zod';
-import { scoredEventSchema, stepEvent } from '../protocol/trainer.ts';
+import { progressEvent, sampleEvent, scoredEventSchema, stepEvent } from '../protocol/trainer.ts';
 
 const begin = z.object({
   type: z.literal('begin'),
@@ -19,15 +19,8 @@ const lineSchema = z.discriminatedUnion('type', [
   begin,
   stepEvent,
   scoredEventSchema,
-  z.object({ type: z.literal('progress'), phase: z.string(), fraction: z.number() }),
-  z.object({
-    type: z.literal('sample'),
-    step: z.number().int(),
-    index: z.number().int(),
-    prompt: z.string(),
-    base: z.string(),
-    tuned: z.string(),
-  }),
+  progressEvent,
+  sampleEvent,
   /** It cannot watch this model; the program goes down with it. */
   z.object({ type: z.literal('refused'), code: z.string(), message: z.string(), remedy: z.string().optional() }),
   z.object({ type: z.literal('end'), step: z.number().int(), tokens: z.number().int() }),

@@ -127,7 +127,7 @@ const seriesEvent = z.object({
   lane: z.enum(laneNames),
 });
 
-const progressEvent = z.object({
+export const progressEvent = z.object({
   type: z.literal('progress'),
   /** loading | tokenizing | base scores | checks | evaluating | final evaluation | saving … */
   phase: z.string(),
@@ -183,7 +183,7 @@ export const scoredEventSchema = z.object({
 });
 export type ScoredEvent = z.infer<typeof scoredEventSchema>;
 
-const sampleEvent = z.object({
+export const sampleEvent = z.object({
   type: z.literal('sample'),
   step: z.number().int(),
   index: z.number().int(),

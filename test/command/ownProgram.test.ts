@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { sendControl } from '../../src/runs/control.ts';
@@ -19,8 +19,8 @@ import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { stopRun } from '../../src/runs/stopRun.ts';
 import { findStore } from '../../src/runs/store.ts';
 import { makeTinyFiles } from '../engine/support/tinyRun.ts';
-import { bundle } from '../protocol/fakeTrainerProgram.ts';
-import { ownHome, quick, temporaryFolder, testEngine, until } from '../runs/testStore.ts';
+import { ownHome, quick, temporaryFolder, until } from '../runs/testStore.ts';
+import { commandEngine } from './commandEngine.ts';
 
 ownHome();
 
@@ -34,11 +34,7 @@ evaluate: { every: 2, items: 8 }
 let engineFolder: string;
 let files: string;
 before(async () => {
-  engineFolder = temporaryFolder('engine');
-  await cp(testEngine(), engineFolder, { recursive: true });
-  await cp(bundle(resolve('src/engine/main.ts'), 'trainer'), join(engineFolder, 'trainer.cjs'));
-  await cp(bundle(resolve('src/command/main.ts'), 'command'), join(engineFolder, 'command.cjs'));
-  await cp('node_modules/onnxruntime-node', join(engineFolder, 'node_modules/onnxruntime-node'), { recursive: true });
+  engineFolder = await commandEngine();
   files = (await makeTinyFiles()).folder;
 });
 

@@ -18,9 +18,9 @@ import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { stopRun } from '../../src/runs/stopRun.ts';
 import { findStore, type Store } from '../../src/runs/store.ts';
 import { runTrainerJob } from '../../src/runs/trainerJob.ts';
+import { commandEngine } from '../command/commandEngine.ts';
 import { makeTinyFiles } from '../engine/support/tinyRun.ts';
-import { bundle } from '../protocol/fakeTrainerProgram.ts';
-import { ownHome, quick, temporaryFolder, testEngine, until } from '../runs/testStore.ts';
+import { ownHome, quick, temporaryFolder, until } from '../runs/testStore.ts';
 
 ownHome();
 const python = process.env.HOLDFAST_TORCH_PYTHON;
@@ -41,14 +41,10 @@ evaluate: { every: 4, items: 8 }
 let engineFolder: string;
 let files: string;
 before(async () => {
-  engineFolder = temporaryFolder('engine');
-  await cp(testEngine(), engineFolder, { recursive: true });
-  await cp(bundle(resolve('src/engine/main.ts'), 'trainer'), join(engineFolder, 'trainer.cjs'));
-  await cp(bundle(resolve('src/command/main.ts'), 'command'), join(engineFolder, 'command.cjs'));
+  engineFolder = await commandEngine();
   for (const name of ['callback', 'torch_engine']) {
     await cp(resolve('src', name), join(engineFolder, name), { recursive: true });
   }
-  await cp('node_modules/onnxruntime-node', join(engineFolder, 'node_modules/onnxruntime-node'), { recursive: true });
   await cp('node_modules/onnxruntime-common', join(engineFolder, 'node_modules/onnxruntime-common'), {
     recursive: true,
   });
