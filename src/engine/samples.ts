@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { SampleEvent } from '../protocol/trainer.ts';
 import { writeAtomic } from './atomicFile.ts';
-import { generateGreedy } from './evaluate/generate.ts';
+import { generate } from './evaluate/generate.ts';
 import type { ModelPair } from './evaluate/modelPair.ts';
 import type { TuningModel } from './model/tuningModel.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -23,11 +23,11 @@ export function samplerOf(
   if (prompts.length === 0) return null;
   const maxLength = Math.min(model.maxPositions, promptTokens + answerTokens);
   const maxNewTokens = Math.min(answerTokens, maxLength - 1);
-  const options = { maxNewTokens, maxLength, vocabulary: model.vocabularySize };
+  const options = { maxNewTokens, maxLength, temperature: 0, topP: 1, seed: 0, stop: [] };
   let baseAnswers: string[] | null = null;
   return async step => {
-    baseAnswers ??= await generateGreedy(prompts, tokenizer, pair.logitsBase, options);
-    const tunedAnswers = await generateGreedy(prompts, tokenizer, pair.logitsTuned, options);
+    baseAnswers ??= await generate(prompts, tokenizer, pair.writeBase, options);
+    const tunedAnswers = await generate(prompts, tokenizer, pair.writeTuned, options);
     const samples = prompts.map((prompt, index): SampleEvent => {
       return { type: 'sample', step, index, prompt, base: baseAnswers![index]!, tuned: tunedAnswers[index]! };
     });

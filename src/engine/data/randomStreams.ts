@@ -4,7 +4,17 @@
  * another language in docs/random-streams.md. Knows nothing of what the numbers are for.
  */
 
-export const streamNames = ['order', 'replay', 'draw', 'adapter', 'dropout', 'pack', 'weights', 'subset'] as const;
+export const streamNames = [
+  'order',
+  'replay',
+  'draw',
+  'adapter',
+  'dropout',
+  'pack',
+  'weights',
+  'subset',
+  'sample',
+] as const;
 export type StreamName = (typeof streamNames)[number];
 
 type Words = [number, number, number, number];

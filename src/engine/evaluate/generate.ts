@@ -1,60 +1,81 @@
 /**
- * Greedy answers to prompts, as many side by side as their logits allow. Plain: every token costs a whole forward pass. A prompt is taken
- * as written, BOS before it where the tokenizer adds one.
+ * Answers to prompts, several side by side; every token costs one token. A prompt is taken as written, BOS before it where
+ * the tokenizer adds one.
  */
-import type { Batch } from '../batch.ts';
-import { makeBatch, type Row, rowsOfLogits, taskKind } from '../data/rows.ts';
+import type { Decoding } from '../model/decoding.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type Drawing, pickToken } from './pickToken.ts';
 
-/** (B, T, V) logits of a batch. */
-export type LogitsOf = (batch: Batch) => Promise<Float32Array>;
+export type OpenDecoding = (shape: { rows: number; length: number }) => Decoding;
 
-export interface GenerateOptions {
+export interface GenerateOptions extends Drawing {
   maxNewTokens: number;
   /** Prompt and answer together stay within this; longer prompts lose their beginning. */
   maxLength: number;
-  vocabulary: number;
+  /** An answer ends before the first of these texts. */
+  stop: readonly string[];
 }
 
-export async function generateGreedy(
-  prompts: string[],
+/** Prompts answered side by side: what their keys and values need stays small. */
+const rowsAtOnce = 8;
+
+export async function generate(
+  prompts: readonly string[],
   tokenizer: Tokenizer,
-  logitsOf: LogitsOf,
+  open: OpenDecoding,
   options: GenerateOptions,
 ): Promise<string[]> {
-  const atOnce = rowsOfLogits(prompts.length, options.maxLength, options.vocabulary);
+  const { maxLength, maxNewTokens } = options;
+  const texts = prompts.map(prompt => startOf(prompt, tokenizer, Math.max(1, maxLength - maxNewTokens)));
+  const length = Math.min(maxLength, maxNewTokens + Math.max(...texts.map(text => text.length)));
   const answers: string[] = [];
-  for (let from = 0; from < prompts.length; from += atOnce) {
-    answers.push(...(await answerTogether(prompts.slice(from, from + atOnce), tokenizer, logitsOf, options)));
+  for (let from = 0; from < texts.length; from += rowsAtOnce) {
+    const decoding = open({ rows: Math.min(rowsAtOnce, texts.length), length });
+    try {
+      answers.push(...(await answer(texts.slice(from, from + rowsAtOnce), from, tokenizer, decoding, options)));
+    } finally {
+      decoding.close();
+    }
   }
   return answers;
 }
 
-async function answerTogether(
-  prompts: string[],
+/** `first`: the number of the first of these texts among all. */
+async function answer(
+  texts: readonly number[][],
+  first: number,
   tokenizer: Tokenizer,
-  logitsOf: LogitsOf,
-  { maxNewTokens, maxLength }: GenerateOptions,
+  decoding: Decoding,
+  { maxNewTokens, maxLength, stop, ...drawing }: GenerateOptions,
 ): Promise<string[]> {
-  const texts = prompts.map(prompt => startOf(prompt, tokenizer, Math.max(1, maxLength - maxNewTokens)));
-  const limit = Math.min(maxLength, maxNewTokens + Math.max(...texts.map(text => text.length)));
-  const answers: number[][] = prompts.map(() => []);
-  const isOpen = prompts.map(() => true);
-  for (let i = 0; i < maxNewTokens && isOpen.includes(true); i++) {
-    const rows = texts.map((text, b): Row => [rowOf([...text, ...answers[b]!])]);
-    const batch = makeBatch(rows, taskKind, { rows: rows.length, maxLength: limit });
-    const logits_BTV = await logitsOf(batch);
-    const vocabulary = logits_BTV.length / (batch.rows * batch.length);
-    for (const [b, row] of rows.entries()) {
-      if (!isOpen[b]) continue;
-      const at = (b * batch.length + row[0]!.ids.length - 1) * vocabulary;
-      const next = argmax(logits_BTV.subarray(at, at + vocabulary));
-      isOpen[b] = !tokenizer.stopIds.has(next) && row[0]!.ids.length + 1 < limit;
-      if (!tokenizer.stopIds.has(next)) answers[b]!.push(next);
-    }
+  const pick = pickToken(drawing);
+  const ids: number[][] = texts.map(() => []);
+  const answers = texts.map(() => '');
+  const isOpen = texts.map(() => true);
+  let logits_BV = await decoding.begin(texts);
+  for (let i = 0; i < maxNewTokens; i++) {
+    const vocabulary = vocabularyOf(logits_BV, decoding);
+    const next = texts.map((text, row) => {
+      if (!isOpen[row]) return null;
+      const id = pick(logits_BV.subarray(row * vocabulary, (row + 1) * vocabulary), i, first + row);
+      isOpen[row] = !tokenizer.stopIds.has(id) && text.length + i + 1 < maxLength;
+      if (tokenizer.stopIds.has(id)) return null;
+      ids[row]!.push(id);
+      answers[row] = tokenizer.decode(ids[row]!);
+      const end = stopIn(answers[row]!, stop);
+      if (end >= 0) {
+        answers[row] = answers[row]!.slice(0, end);
+        isOpen[row] = false;
+      }
+      return isOpen[row] ? { id } : null;
+    });
+    if (!isOpen.includes(true) || i + 1 === maxNewTokens) break;
+    logits_BV = await decoding.next(next);
   }
-  return answers.map(ids => tokenizer.decode(ids));
+  return answers;
 }
+
+export const vocabularyOf = (logits_BV: Float32Array, { rows }: Decoding): number => logits_BV.length / rows;
 
 function startOf(prompt: string, tokenizer: Tokenizer, room: number): number[] {
   const bos = tokenizer.addsBos ? [tokenizer.bosId!] : [];
@@ -62,11 +83,8 @@ function startOf(prompt: string, tokenizer: Tokenizer, room: number): number[] {
   return [...bos, ...ids.slice(Math.max(0, ids.length + bos.length - room))];
 }
 
-const rowOf = (ids: number[]): Row[number] => ({ ids: Int32Array.from(ids), targets: new Uint8Array(ids.length) });
-
-/** The first of equals. */
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
+/** Where the first of the stops begins, or −1. */
+function stopIn(text: string, stop: readonly string[]): number {
+  const found = stop.map(end => text.indexOf(end)).filter(at => at >= 0);
+  return found.length > 0 ? Math.min(...found) : -1;
 }

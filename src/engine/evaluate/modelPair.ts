@@ -6,7 +6,7 @@ import type { Batch } from '../batch.ts';
 import { ignoredLabel } from '../batch.ts';
 import { rowsOfLogits, sliceRows } from '../data/rows.ts';
 import type { TuningModel } from '../model/tuningModel.ts';
-import type { LogitsOf } from './generate.ts';
+import type { OpenDecoding } from './generate.ts';
 import type { ScoreBatch } from './itemScores.ts';
 
 export interface ModelPair {
@@ -14,9 +14,12 @@ export interface ModelPair {
   scoreTuned: ScoreBatch;
   /** (B, T) KL(base ‖ tuned) of each labelled position, 0 elsewhere. */
   divergence: ScoreBatch;
-  logitsBase: LogitsOf;
-  logitsTuned: LogitsOf;
+  writeBase: OpenDecoding;
+  writeTuned: OpenDecoding;
 }
+
+/** (B, T, V) logits of a batch. */
+type LogitsOf = (batch: Batch) => Promise<Float32Array>;
 
 /** `base`: another model that forgetting is measured against; default the tuned model's own base. */
 export function modelPair(tuned: TuningModel, base?: TuningModel): ModelPair {
@@ -29,8 +32,8 @@ export function modelPair(tuned: TuningModel, base?: TuningModel): ModelPair {
     divergence: base
       ? batch => divergenceOfModels(batch, tuned.vocabularySize, logitsBase, logitsTuned)
       : batch => tuned.divergence(batch),
-    logitsBase,
-    logitsTuned,
+    writeBase: shape => reference.decoding(shape, 'base'),
+    writeTuned: shape => tuned.decoding(shape, 'tuned'),
   };
 }
 

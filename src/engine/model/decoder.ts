@@ -2,7 +2,7 @@
  * The Llama-family decoder as graph nodes: token ids to hidden states. Knows nothing of adapters, training or files; it
  * asks `parameters` for its weights.
  *
- * B rows, T length, N = B·T tokens, D width
+ * B rows, T length, N = B·T tokens, D width, C columns that attention may look at: T, or more where some came before
  */
 import type { Graph, Tensor } from '../graph/graph.ts';
 import { add, and, equal, lessOrEqual, where } from '../graph/operators/elementwise.ts';
@@ -24,10 +24,17 @@ export interface BatchShape {
 export interface DecoderInputs extends BatchShape {
   ids_N: Tensor;
   positions_BT: Tensor;
-  /** (B, 1, T, T): 0 where a token may look, a large negative number elsewhere. */
-  mask_B1TT: Tensor;
+  /** (B, 1, T, C): 0 where a token may look, a large negative number elsewhere. */
+  mask_B1TC: Tensor;
   cos: Tensor;
   sin: Tensor;
+  /** Where a text is continued: from a layer's own keys and values (B, T, …) to those of all columns (B, C, …). */
+  remember?: (layer: string, own: KeysAndValues) => KeysAndValues;
+}
+
+export interface KeysAndValues {
+  keys: Tensor;
+  values: Tensor;
 }
 
 const outOfSight = -1e9;
@@ -42,19 +49,21 @@ export function decoderInputs(graph: Graph, config: ModelConfig, { rows: B, leng
   );
   const sameDocument = equal(reshape(segments, [B, 1, T, 1]), reshape(segments, [B, 1, 1, T]));
   const notLater = lessOrEqual(reshape(index, [1, 1, 1, T]), reshape(index, [1, 1, T, 1]));
-  const mask_B1TT = where(and(sameDocument, notLater), graph.scalar(0), graph.scalar(outOfSight));
   return {
     rows: B,
     length: T,
     ids_N: reshape(ids, [B * T]),
     positions_BT,
-    mask_B1TT,
+    mask_B1TC: maskOf(graph, and(sameDocument, notLater)),
     ...rotationTables(graph, config, T),
   };
 }
 
+export const maskOf = (graph: Graph, maySee: Tensor): Tensor =>
+  where(maySee, graph.scalar(0), graph.scalar(outOfSight));
+
 /** Positions restart in each document, so that no position reaches the row's length. */
-function rotationTables(graph: Graph, { headWidth, rope }: ModelConfig, length: number) {
+export function rotationTables(graph: Graph, { headWidth, rope }: ModelConfig, length: number) {
   const pairs = headWidth / 2;
   const frequencies = ropeFrequencies(rope, pairs);
   const angle = (i: number) => Math.floor(i / pairs) * frequencies[i % pairs]!;
@@ -81,7 +90,7 @@ export function decoder(config: ModelConfig, parameters: Parameters, inputs: Dec
 }
 
 function selfAttention(config: ModelConfig, parameters: Parameters, inputs: DecoderInputs, name: string, h_ND: Tensor) {
-  const { rows, length, positions_BT, mask_B1TT, cos, sin } = inputs;
+  const { rows, length, positions_BT, mask_B1TC, cos, sin, remember } = inputs;
   const { heads, keyValueHeads, headWidth, headNorms, normEpsilon } = config;
   const project = (map: string) => linear(config, parameters, `${name}.${map}`, h_ND);
   const flat = (x: Tensor, count: number) => reshape(x, [rows, length, count * headWidth]);
@@ -93,7 +102,9 @@ function selfAttention(config: ModelConfig, parameters: Parameters, inputs: Deco
   const q = turned(normed(project('q_proj'), heads, 'q_norm'), heads);
   const k = turned(normed(project('k_proj'), keyValueHeads, 'k_norm'), keyValueHeads);
   const v = flat(project('v_proj'), keyValueHeads);
-  const mixed = attention(q, k, v, mask_B1TT, { rows, length, heads, keyValueHeads, headWidth });
+  const { keys, values } = remember ? remember(name, { keys: k, values: v }) : { keys: k, values: v };
+  const shape = { rows, length, columns: keys.shape[1]!, heads, keyValueHeads, headWidth };
+  const mixed = attention(q, keys, values, mask_B1TC, shape);
   return linear(config, parameters, `${name}.o_proj`, mixed);
 }
 

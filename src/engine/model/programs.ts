@@ -9,10 +9,12 @@ import { Graph, type Shape, type Tensor } from '../graph/graph.ts';
 import { add, mul } from '../graph/operators/elementwise.ts';
 import { lossHead } from '../graph/operators/lossHead.ts';
 import { matmul } from '../graph/operators/matmul.ts';
+import { gatherRows } from '../graph/operators/rows.ts';
 import { reshape } from '../graph/operators/shape.ts';
 import { LoraParameters } from '../methods/lora.ts';
 import type { RegularizeSettings } from '../methods/regularize.ts';
 import { type AdamSettings, addAdamW, globalNorm, type Trained } from './adamw.ts';
+import { beginningInputs, nextInputs } from './continued.ts';
 import { type BatchShape, decoder, decoderInputs } from './decoder.ts';
 import type { ModelConfig } from './modelConfig.ts';
 import { headName, type Parameters, StateInputs, StateParameters } from './parameters.ts';
@@ -118,6 +120,28 @@ export class Programs {
     const { hidden, head } = model(weights);
     const logits = matmul(hidden, head, { transposeB: true });
     graph.output('logits', reshape(logits, [shape.rows, shape.length, head.shape[0]!]));
+    return graph;
+  }
+
+  /** (B, V) logits behind the cell `last` of each row; keys and values of all columns become state. */
+  begin(shape: BatchShape, weights: Weights): Graph {
+    return this.#continued(beginningInputs, shape, weights);
+  }
+
+  /** (B, V) logits behind one more token a row, with the keys and values of those before it. */
+  next(shape: BatchShape, weights: Weights): Graph {
+    return this.#continued(nextInputs, shape, weights);
+  }
+
+  #continued(inputsOf: typeof nextInputs, shape: BatchShape, weights: Weights): Graph {
+    const { config } = this.#settings;
+    const graph = new Graph();
+    const parameters = this.#parameters(new StateInputs(graph, this.#settings.shapeOf), weights);
+    const batch = inputsOf(graph, config, shape);
+    const hidden_ND = decoder(config, parameters, batch);
+    const isOneEach = batch.length === 1;
+    const last_BD = isOneEach ? hidden_ND : gatherRows(hidden_ND, graph.input('last', 'batch', [shape.rows], 'i32'));
+    graph.output('logits', matmul(last_BD, parameters.weight(headName(config)), { transposeB: true }));
     return graph;
   }
 

@@ -14,7 +14,9 @@ import type { StateStore } from '../state/stateStore.ts';
 import { roundTo } from '../weights/float.ts';
 import { type AdamSettings, adamScalars, firstMoment } from './adamw.ts';
 import { checkBatch, countTokens, passValues, type StepCounts, trainingValues } from './batchValues.ts';
+import { rememberedState } from './continued.ts';
 import type { BatchShape } from './decoder.ts';
+import { type Decoding, ModelDecoding, type RunDecoding } from './decoding.ts';
 import { LossSums } from './lossSums.ts';
 import type { ModelConfig } from './modelConfig.ts';
 import { accumulator, mergedName, Programs, programKey, type Term } from './programs.ts';
@@ -126,6 +128,25 @@ export class TunedLanguageModel implements TuningModel {
     return outputs.logits!;
   }
 
+  decoding(shape: BatchShape, weights: WeightsName): Decoding {
+    this.#refuseBaseOfNone(weights);
+    const { config, runtime } = this.#parts;
+    const remembered = rememberedState(config, shape);
+    const tensors = new Map(
+      remembered.names.map(name => [name, runtime.upload(new Float32Array(size(remembered.shape)), remembered.shape)]),
+    );
+    const state = (name: string) => tensors.get(name) ?? this.state.get(name).tensor;
+    const run: RunDecoding = async (kind, values) => {
+      const key = programKey(`${kind}-${weights}`, shape);
+      const program = await this.#program(key, () => this.#programs[kind](shape, weights));
+      return (await program.run(state, values, {})).logits!;
+    };
+    const close = () => {
+      for (const tensor of tensors.values()) runtime.free(tensor);
+    };
+    return new ModelDecoding(shape, config.vocabularySize, run, close);
+  }
+
   read(name: string): Promise<Float32Array> {
     return this.state.read(name);
   }
@@ -193,12 +214,15 @@ export class TunedLanguageModel implements TuningModel {
   }
 
   async #pass(kind: string, batch: Batch, weights: WeightsName, build: (shape: BatchShape) => Graph) {
-    if (weights === 'base' && !this.#parts.hasBase) {
-      throw new EngineError('no-base', 'A model from random weights has no base to compare with');
-    }
+    this.#refuseBaseOfNone(weights);
     checkBatch(batch, this.#parts.config);
     const program = await this.#program(programKey(kind, batch), () => build(batch));
     return this.#run(program, passValues(batch), {});
+  }
+
+  #refuseBaseOfNone(weights: WeightsName): void {
+    if (weights === 'tuned' || this.#parts.hasBase) return;
+    throw new EngineError('no-base', 'A model from random weights has no base to compare with');
   }
 
   #count(batches: Batch[]): StepCounts {

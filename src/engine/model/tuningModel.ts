@@ -4,7 +4,9 @@
  */
 import type { ResolvedRecipe } from '../../recipe/schema.ts';
 import type { Batch } from '../batch.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { StateStore } from '../state/stateStore.ts';
+import type { Decoding } from './decoding.ts';
 
 export type WeightsName = 'tuned' | 'base';
 
@@ -41,8 +43,10 @@ export interface TuningModel {
   score(batch: Batch, weights: WeightsName): Promise<Float32Array>;
   /** (B, T) KL(base ‖ tuned) at T = 1 of each labelled position, 0 elsewhere. */
   divergence(batch: Batch): Promise<Float32Array>;
-  /** (B, T, V) logits, for independent checks and for generation. */
+  /** (B, T, V) logits, for independent checks. */
   logits(batch: Batch, weights: WeightsName): Promise<Float32Array>;
+  /** Texts written token by token, at most `length` columns a row. Whoever opens it closes it before the model changes. */
+  decoding(shape: { rows: number; length: number }, weights: WeightsName): Decoding;
   /** The objective's terms and the global gradient norm on these rows without an update; for the step-0 checks. */
   probe(microBatches: Batch[]): Promise<StepMetrics & { penaltyGradientNorm: number }>;
   /** A tuned tensor's current values by its Hugging Face name, for the precision check. */
@@ -61,6 +65,8 @@ export interface OpenTuningModel {
   /** score: nothing will be trained, so neither optimizer slots nor separate base values are held. Default: tune. */
   purpose?: 'tune' | 'score';
   threads?: number;
+  /** Opened already, and closed with the model. Default: the recipe's. */
+  runtime?: Runtime;
   onProgress?: (phase: string, fraction: number) => void;
 }
 

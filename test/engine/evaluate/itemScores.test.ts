@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { type Batch, ignoredLabel } from '../../../src/engine/batch.ts';
 import { BaseScores } from '../../../src/engine/evaluate/baseScores.ts';
-import { generateGreedy } from '../../../src/engine/evaluate/generate.ts';
 import {
   encodeLearningItems,
   encodeProbeSet,
@@ -153,31 +152,4 @@ test('the divergence of two models is Σ p0 (log p0 − log p) on labelled posit
   const [at0, at1] = divergenceOfLogits(batch, base, tuned);
   close(at0!, 0.5 * Math.log(2.5) + 0.2 * Math.log(0.4));
   assert.equal(at1, 0);
-});
-
-test('greedy answers follow the likeliest token from each prompt and stop at the end token', async () => {
-  const [a, b] = [tokenizer.encode('a')[0]!, tokenizer.encode('b')[0]!];
-  const chain = new Map([
-    [a, b],
-    [b, tokenizer.eosId!],
-    [tokenizer.encode('c')[0]!, a],
-  ]);
-  const size = tokenizer.size;
-  const logitsOf = async (batch: Batch): Promise<Float32Array> => {
-    const logits = new Float32Array(batch.ids.length * size);
-    for (const [cell, id] of batch.ids.entries()) logits[cell * size + (chain.get(id) ?? 0)] = 1;
-    return logits;
-  };
-  const answers = await generateGreedy(['a', 'xxc', 'b'], tokenizer, logitsOf, {
-    maxNewTokens: 8,
-    maxLength: 64,
-    vocabulary: size,
-  });
-  assert.deepEqual(answers, ['b', 'ab', '']);
-  const oneByOne = { maxNewTokens: 8, maxLength: 64, vocabulary: 2 ** 26 };
-  assert.deepEqual(await generateGreedy(['a', 'xxc', 'b'], tokenizer, logitsOf, oneByOne), answers);
-  assert.deepEqual(
-    await generateGreedy(['c'], tokenizer, logitsOf, { maxNewTokens: 1, maxLength: 64, vocabulary: size }),
-    ['a'],
-  );
 });

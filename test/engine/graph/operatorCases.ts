@@ -195,8 +195,21 @@ export const operatorCases: OperatorCase[] = [
     ],
     build: ([q, k, v], graph) => {
       const mask = Array.from({ length: 18 }, (_, i) => (i % 3 > Math.floor(i / 3) % 3 ? -1e9 : 0));
-      const shape = { rows: 2, length: 3, heads: 4, keyValueHeads: 2, headWidth: 2 };
+      const shape = { rows: 2, length: 3, columns: 3, heads: 4, keyValueHeads: 2, headWidth: 2 };
       return attention(q!, k!, v!, reals(graph, [2, 1, 3, 3], ...mask), shape);
+    },
+  },
+  {
+    name: 'attention over more columns than rows',
+    inputs: [
+      [1, 2, 8],
+      [1, 5, 4],
+      [1, 5, 4],
+    ],
+    build: ([q, k, v], graph) => {
+      const mask = Array.from({ length: 10 }, (_, i) => (i % 5 > 3 + Math.floor(i / 5) ? -1e9 : 0));
+      const shape = { rows: 1, length: 2, columns: 5, heads: 4, keyValueHeads: 2, headWidth: 2 };
+      return attention(q!, k!, v!, reals(graph, [1, 1, 2, 5], ...mask), shape);
     },
   },
 ];
