@@ -253,7 +253,7 @@ async function refuseNonFinite({ model }: OpenedRun, step: number, values: Recor
     break;
   }
   throw new EngineError('not-finite', `Step ${step}: ${numbers}${where}`, {
-    remedy: 'Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. The last checkpoint is sound.',
+    remedy: 'Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. What was saved before is sound.',
   });
 }
 

@@ -175,7 +175,12 @@ const train = z
       .describe(
         'Sequences per forward pass; gradients are accumulated, so the result is the same and memory is saved. Divides batch_size. Default: batch_size.',
       ),
-    max_length: count.default(128).describe('Tokens per sequence. Text is split to it; other rows obey too_long.'),
+    max_length: z
+      .number()
+      .int()
+      .min(2)
+      .default(128)
+      .describe('Tokens per sequence. Text is split to it; other rows obey too_long.'),
     packing: z
       .boolean()
       .default(false)

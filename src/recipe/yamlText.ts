@@ -89,10 +89,16 @@ const syntaxRemedies: Record<string, string> = {
   MULTILINE_IMPLICIT_KEY: 'Look for a missing colon.',
 };
 
+/** Where the parser speaks to programmers. */
+const ownWords: Record<string, string> = {
+  DUPLICATE_KEY: 'This key stands here twice',
+  MULTIPLE_DOCS: 'A second recipe begins here',
+};
+
 function syntaxProblem(code: string, message: string, range: Range): Problem {
   const names: Record<string, string> = { DUPLICATE_KEY: 'duplicate-key', TAB_AS_INDENT: 'tab' };
   const remedy = syntaxRemedies[code] ?? 'Correct the YAML here; the rest of the file is read after that.';
-  const text = code === 'DUPLICATE_KEY' ? 'This key stands here twice' : message;
+  const text = ownWords[code] ?? message;
   return { severity: 'error', code: names[code] ?? 'yaml', message: text, remedy, path: [], range };
 }
 

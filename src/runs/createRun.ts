@@ -2,12 +2,15 @@
  * Makes a run: the recipe checked, its paths settled, the request written in one rename before anything starts. A run
  * that has only `run.json` is queued. Nothing is hashed here; it is cheap.
  */
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseRecipe } from '../recipe/parse.ts';
 import { resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe, VariantName } from '../recipe/schema.ts';
+import { limits } from '../recipe/yamlText.ts';
 import { resolvePaths } from './allowedRoots.ts';
 import { type CheckpointName, copyCheckpoint } from './checkpointFiles.ts';
 import { chooseEngine } from './chooseEngine.ts';
@@ -128,12 +131,19 @@ export function resolveText(
   return resolveRecipe(recipe, { variant, fileName: basename(recipeFile), overrides, name });
 }
 
+/** Reads little more than a recipe may hold: what was named may be the data, or have no end. */
 export async function readRecipe(file: string): Promise<string> {
+  const chunks: Buffer[] = [];
   try {
-    return await readFile(file, 'utf8');
+    for await (const chunk of createReadStream(file, { end: limits.bytes })) chunks.push(chunk as Buffer);
   } catch (error) {
     throw fromSystem(error, file, 'reading');
   }
+  const bytes = Buffer.concat(chunks);
+  const text = bytes.toString('utf8');
+  if (bytes.length > limits.bytes || isUtf8(bytes)) return text;
+  const line = text.slice(0, text.indexOf('\ufffd')).split('\n').length;
+  throw new RunsError('not-text', 'The recipe is not UTF-8 text', { file, line, remedy: 'Save it as UTF-8.' });
 }
 
 /** The folder appears under its name only when it is whole. */

@@ -222,7 +222,7 @@ def _refuse_not_finite(run: OpenedRun, step: int, values: dict[str, float]) -> N
     raise EngineError(
         "not-finite",
         f"Step {step}: {', '.join(broken)}{where}",
-        remedy="Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. The last checkpoint is sound.",
+        remedy="Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. What was saved before is sound.",
     )
 
 

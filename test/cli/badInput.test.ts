@@ -130,6 +130,32 @@ const cases: Case[] = [
   },
   { title: 'a merge key', files: yaml(recipe('evaluate: { <<: { every: 5 } }')), says: /merge|<</i, line: 8 },
   { title: 'a custom tag', files: yaml(recipe('name: !run x')), says: /tag/i, line: 8 },
+  {
+    title: 'two recipes in one file',
+    files: yaml(`${recipe()}---\n${recipe()}`),
+    says: /second/,
+    remedy: /---/,
+    line: 8,
+  },
+  {
+    title: 'a recipe in UTF-16',
+    prepare: folder => writeFile(join(folder, 'a.tune.yaml'), Buffer.from(`\ufeff${recipe()}`, 'utf16le')),
+    says: /UTF-8/,
+    remedy: /UTF-8/,
+    line: 1,
+  },
+  {
+    title: 'a recipe with a letter of another encoding',
+    prepare: folder => writeFile(join(folder, 'a.tune.yaml'), Buffer.from(recipe('# caf\u00e9'), 'latin1')),
+    says: /UTF-8/,
+    line: 8,
+  },
+  {
+    title: 'a recipe of 3 GB',
+    prepare: folder => truncate(join(folder, 'a.tune.yaml'), 3 * 2 ** 30),
+    says: /256/,
+    remedy: /data in files of its own/,
+  },
   { title: 'a recipe over 256 KB', files: yaml(recipe(`# ${'x'.repeat(300_000)}`)), says: /256/ },
   {
     title: 'a recipe 40 levels deep',
@@ -196,6 +222,8 @@ const cases: Case[] = [
   },
   { title: 'an option that does not exist', arguments: ['run', 'a.tune.yaml', '--fast'], says: /--fast/ },
   { title: 'a command that does not exist', arguments: ['fly'], says: /fly/, remedy: /help/ },
+  { title: 'a word that ls does not take', arguments: ['ls', 'lamps'], says: /lamps/, remedy: /--search/ },
+  { title: 'nothing that a queue can do', arguments: ['queue', 'constructor'], says: /constructor/, remedy: /hold/ },
   {
     title: 'training rows that are not there',
     files: yaml(recipe('', t => t.replace('train.jsonl', 'gone.jsonl'))),
@@ -319,6 +347,15 @@ const cases: Case[] = [
     remedy: /save_pretrained/,
   },
   { title: 'NaN in the weights', prepare: withModel(m => poison(join(m, 'model.safetensors'))), says: /NaN/ },
+  {
+    title: 'rows of a single token, which has nothing to follow',
+    files: {
+      ...yaml(recipe('', text => text.replace('max_length: 64', 'max_length: 1'))),
+      'train.jsonl': '{"text":"a b c"}',
+    },
+    says: /max_length/,
+    line: 7,
+  },
   {
     title: 'rows longer than the model has positions',
     files: yaml(recipe('', text => text.replace('max_length: 64', 'max_length: 100000'))),

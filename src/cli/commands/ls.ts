@@ -5,7 +5,7 @@ import { RunIndex } from '../../runs/runIndex.ts';
 import { searchRuns } from '../../runs/runSearch.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
 import { tagOf } from '../../runs/userChoices.ts';
-import { type Command, flag, jsonOption, list, text } from '../command.ts';
+import { type Command, flag, jsonOption, list, text, wrongUse } from '../command.ts';
 import { storeHere } from '../machine.ts';
 import { bytes, table } from '../table.ts';
 
@@ -24,7 +24,8 @@ export const ls: Command = {
     sizes: { type: 'boolean', help: 'What each run and checkpoint takes on the disk.' },
     ...jsonOption,
   },
-  async run({ values, output }) {
+  async run({ positionals, values, output }) {
+    if (positionals.length > 0) throw wrongUse(ls, `It takes no "${positionals[0]}"; words are looked for by --search`);
     const store = storeHere();
     const index = await RunIndex.open(store, { mayWrite: true });
     const tags = list(values, 'tag').map(tag => `#${tagOf(tag)}`);

@@ -34,7 +34,7 @@ export const queue: Command = {
   async run(invocation) {
     const { positionals, output } = invocation;
     const [action = 'list', ...words] = positionals;
-    const change = actions[action];
+    const change = Object.hasOwn(actions, action) ? actions[action] : undefined;
     if (!change) throw wrongUse(queue, `"${action}" is nothing a queue can do`);
     const isPlaced = text(invocation.values, 'before') !== undefined || flag(invocation.values, 'last');
     if (isPlaced && action !== 'move') throw wrongUse(queue, `--before and --last belong to move, not to ${action}`);
