@@ -22,6 +22,11 @@ test('from a recipe with a mistake to a comparison', async t => {
   });
   const { page } = editor;
   const verdict = async () => (await editor.frame(`${runPage} .verdict-sets`)).locator('.verdict-sets');
+  const showFirstLine = () =>
+    until('the first line', async () => {
+      await page.keyboard.press('Control+Home');
+      return editor.lens('Replay').first().isVisible();
+    });
   let runsVerdict: string | null = '';
   const step = steps(t, editor);
 
@@ -45,12 +50,30 @@ test('from a recipe with a mistake to a comparison', async t => {
     await editor.command('View: Toggle Panel Visibility');
   });
 
+  await step('the lenses can be clicked although the recipe lost the focus as it opened', async () => {
+    await editor.openFile(recipe);
+    await showFirstLine();
+    await editor.command('View: Close All Editors');
+    await page.evaluate(() => {
+      const pushing = new AbortController();
+      document.addEventListener(
+        'focusin',
+        ({ target }) => {
+          if (target instanceof HTMLElement && target.closest('.monaco-editor')) setTimeout(() => target.blur(), 1);
+        },
+        { signal: pushing.signal },
+      );
+      document.addEventListener('mousedown', () => pushing.abort(), { once: true });
+    });
+    await editor.openFile(recipe);
+    await editor.lens('Start Fine-Tune').first().waitFor();
+    await page.locator('.monaco-editor .view-line').first().click();
+    await page.locator('.monaco-editor.focused').waitFor();
+  });
+
   await step('the Replay lens starts a run whose points arrive while it runs', async () => {
     await editor.openFile(recipe);
-    await until('the first line', async () => {
-      await page.keyboard.press('Control+Home');
-      return editor.lens('Replay').first().isVisible();
-    });
+    await showFirstLine();
     const made = await startByLens(editor, 'Replay');
     const folder = new RunFolder(path.basename(made), made);
     await until('the first step', () => journal(made).some(({ type }) => type === 'step'));

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { Recipe, VariantName } from '../../recipe/schema.ts';
 import { availableVariants } from '../../recipe/variants.ts';
-import type { RecipeDocuments } from './recipeDocuments.ts';
+import { type RecipeDocuments, recipeSelector } from './recipeDocuments.ts';
 
 /** What the last run of a recipe got, short enough for a lens. */
 export interface LastResult {
@@ -11,17 +11,29 @@ export interface LastResult {
 }
 export type LastResults = (document: vscode.TextDocument) => LastResult | undefined;
 
+/** The first is longer than VS Code usually takes to ask for lenses, the last longer than it ever puts the question off. */
+const reminders = [1, 2, 4, 8, 16, 32, 64].map(seconds => seconds * 1000);
+
 export class RecipeLenses implements vscode.CodeLensProvider, vscode.Disposable {
   readonly #recipes: RecipeDocuments;
   readonly #lastResult: LastResults;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #subscriptions: vscode.Disposable[];
+  #visible: readonly vscode.TextEditor[] = [];
+  /** Recipes on screen that VS Code has not asked for since they came there. */
+  readonly #awaited = new Set<vscode.TextDocument>();
+  #reminder: NodeJS.Timeout | undefined;
   readonly onDidChangeCodeLenses = this.#changed.event;
 
   constructor(recipes: RecipeDocuments, lastResult: LastResults) {
     this.#recipes = recipes;
     this.#lastResult = lastResult;
-    this.#subscriptions = [this.#changed, vscode.workspace.onDidGrantWorkspaceTrust(() => this.#changed.fire())];
+    this.#subscriptions = [
+      this.#changed,
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.#changed.fire()),
+      vscode.window.onDidChangeVisibleTextEditors(editors => this.#expectQuestions(editors)),
+    ];
+    this.#expectQuestions(vscode.window.visibleTextEditors);
   }
 
   refresh(): void {
@@ -29,12 +41,37 @@ export class RecipeLenses implements vscode.CodeLensProvider, vscode.Disposable 
   }
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    this.#awaited.delete(document);
     const top = new vscode.Range(0, 0, 0, 0);
     return this.#commands(document).map(command => new vscode.CodeLens(top, command));
   }
 
   dispose(): void {
+    clearTimeout(this.#reminder);
     for (const subscription of this.#subscriptions) subscription.dispose();
+  }
+
+  /**
+   * VS Code drops its question for lenses when an editor loses the focus just after it opened, and shows none then, or those it
+   * remembers, which cannot be clicked. So it is told of a change until it has asked.
+   */
+  #expectQuestions(editors: readonly vscode.TextEditor[]): void {
+    for (const { document } of editors.filter(editor => !this.#visible.includes(editor))) {
+      if (vscode.languages.match(recipeSelector, document) > 0) this.#awaited.add(document);
+    }
+    const onScreen = new Set(editors.map(({ document }) => document));
+    for (const document of this.#awaited) if (!onScreen.has(document)) this.#awaited.delete(document);
+    this.#visible = editors;
+    this.#remind(reminders);
+  }
+
+  #remind([wait, ...rest]: number[]): void {
+    clearTimeout(this.#reminder);
+    if (wait === undefined || this.#awaited.size === 0) return;
+    this.#reminder = setTimeout(() => {
+      if (this.#awaited.size > 0) this.#changed.fire();
+      this.#remind(rest);
+    }, wait);
   }
 
   #commands(document: vscode.TextDocument): vscode.Command[] {
