@@ -149,11 +149,14 @@ function refuseUnusableBudget({ name, kind, file }: ProbeSet, budget?: Budget): 
   });
 }
 
+function tooFew(name: string, items: number): string {
+  const count = items === 1 ? '1 item' : `${items} items`;
+  return `The probe set ${name} has ${count}; under ${itemsForVerdict} no verdict is possible.`;
+}
+
 function warningsOfSet({ name, items }: ProbeSet, share: number): string[] {
   const warnings: string[] = [];
-  if (items.length < itemsForVerdict) {
-    warnings.push(`The probe set ${name} has ${items.length} items; under ${itemsForVerdict} no verdict is possible.`);
-  }
+  if (items.length < itemsForVerdict) warnings.push(tooFew(name, items.length));
   if (share >= replayedThreshold) {
     const percent = Math.round(100 * share);
     warnings.push(
@@ -208,8 +211,12 @@ function asRows(sequences: Sequence[], { recipe }: StartCommand, lane: number): 
 }
 
 function stepsOf({ recipe }: StartCommand, plan: RowPlan): number {
-  const { max_steps, num_epochs } = recipe.train;
-  return max_steps ?? (num_epochs === undefined ? defaultSteps : plan.stepsOf(num_epochs));
+  const { max_steps, num_epochs, warmup_steps } = recipe.train;
+  if (num_epochs === undefined) return max_steps ?? defaultSteps;
+  const steps = plan.stepsOf(num_epochs);
+  if (warmup_steps < steps || warmup_steps === 0) return steps;
+  const message = `train.warmup_steps (${warmup_steps}) is not below the ${steps} steps of train.num_epochs (${num_epochs}): the peak rate is never reached`;
+  throw new EngineError('recipe-invalid', message, { remedy: 'Warm up for a tenth of the steps or less.' });
 }
 
 /** The same rows in every run on these data, whatever its seed. */

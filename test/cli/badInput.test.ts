@@ -348,6 +348,25 @@ const cases: Case[] = [
   },
   { title: 'NaN in the weights', prepare: withModel(m => poison(join(m, 'model.safetensors'))), says: /NaN/ },
   {
+    title: 'a warm-up longer than the epochs',
+    files: yaml(recipe('', text => text.replace('max_steps: 2', 'num_epochs: 1, warmup_steps: 30'))),
+    says: /warmup_steps \(30\).* 4 steps/,
+    remedy: /tenth/,
+  },
+  {
+    title: 'rows that the model knows nothing of, and no probe set that it knows',
+    files: {
+      'train.jsonl': rows(8, i => ({
+        prompt: `Wer hat Hamlet Nr. ${i} verfasst?`,
+        completion: ' Shakespeare, vermutlich.',
+      })),
+      'general.txt': Array.from({ length: 60 }, (_, i) => `Der Bäcker geht am ${i}. Tag früh zum Markt.`).join('\n\n'),
+    },
+    exitCode: 1,
+    says: /labels: .*guessing/,
+    remedy: /retain\.probes/,
+  },
+  {
     title: 'rows of a single token, which has nothing to follow',
     files: {
       ...yaml(recipe('', text => text.replace('max_length: 64', 'max_length: 1'))),

@@ -65,8 +65,16 @@ def refuse_failed(checked: Event) -> None:
     raise EngineError(
         f"check-{next(iter(broken))}",
         f"Stopped before the first step, because a check failed. {details}",
-        remedy="Nothing was trained. Look at the first batch with Check; if data and model are right, report this.",
+        remedy=f"Nothing was trained. Look at the first batch with Check. {_remedies.get(next(iter(broken)), _otherwise)}",
     )
+
+
+_otherwise = "If data and model are right, report this."
+
+_remedies = {
+    "labels": "If it is right, the model may know nothing of such text: "
+    "name a set of texts that it does know first under retain.probes, and that set decides."
+}
 
 
 def _check_labels(model: TunedLanguageModel, first: FirstStep, noise: float) -> Result:

@@ -30,6 +30,13 @@ export function refuseFailedChecks({ checks }: CheckedEvent): void {
   if (broken.length === 0) return;
   const details = broken.map(([name, { detail }]) => `${name}: ${detail}`).join('; ');
   throw new EngineError(`check-${broken[0]![0]}`, `Stopped before the first step, because a check failed. ${details}`, {
-    remedy: 'Nothing was trained. Look at the first batch with Check; if data and model are right, report this.',
+    remedy: `Nothing was trained. Look at the first batch with Check. ${remedies[broken[0]![0]] ?? otherwise}`,
   });
 }
+
+const otherwise = 'If data and model are right, report this.';
+
+const remedies: Record<string, string> = {
+  labels:
+    'If it is right, the model may know nothing of such text: name a set of texts that it does know first under retain.probes, and that set decides.',
+};
