@@ -131,7 +131,6 @@ const laterValues = new Map<string, string[]>(
     'method.narrow.tune': ['half', 'principal', 'orthogonal'],
     'method.regularize.kind': ['l2sp', 'ewc', 'features'],
     'method.regularize.teacher': ['cache'],
-    runtime: ['tensorflow'],
   }),
 );
 

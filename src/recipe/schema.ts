@@ -326,7 +326,12 @@ export const recipeSchema = z.strictObject({
     .describe(
       'What trains: node, the embedded engine that needs nothing installed, or torch, for any transformers model (`holdfast doctor --install torch`). auto takes node wherever it computes the model, and says why.',
     ),
-  runtime: z.enum(['auto', 'onnxruntime']).default('auto').describe('What calculates. auto chooses and says why.'),
+  runtime: z
+    .enum(['auto', 'onnxruntime', 'tensorflow'])
+    .default('auto')
+    .describe(
+      'What the embedded engine calculates with: onnxruntime on the CPU, or tensorflow (`holdfast doctor --install tensorflow`), on an NVIDIA GPU where there is one. auto takes onnxruntime unless TensorFlow is set up and has found a GPU, and says why.',
+    ),
 });
 
 /** A recipe as written, after the schema: defaults filled in, method sections still optional. */

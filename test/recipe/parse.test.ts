@@ -91,7 +91,6 @@ test('learning-rate and learningRate are slips of learning_rate, and at the top 
 const later = [
   'stages: []',
   'launch: torchrun',
-  'runtime: tensorflow',
   'method: { replay: { data: x.txt, source: self } }',
   'method: { narrow: { tune: half } }',
   'method: { narrow: { tune: [principal] } }',
@@ -173,7 +172,7 @@ test('a section with all its keys commented out is told, not taken for defaults'
 });
 
 test('every problem of a file is told at once, in the order of the text', () => {
-  const text = `lora_rank: 4\n${start}train: { seed: x, learn_rate: 3 }\nruntime: tensorflow\n`;
+  const text = `lora_rank: 4\n${start}train: { seed: x, learn_rate: 3 }\nstages: []\n`;
   assert.deepEqual(
     parseRecipe(text).problems.map(({ code }) => code),
     ['foreign-key', 'wrong-type', 'unknown-key', 'not-supported-yet'],

@@ -2,15 +2,13 @@
  * Opens a model for tuning: reads or makes its weights, plans what trains as the recipe says, and fills the state
  * store. Knows no data and no schedule.
  */
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { RandomStream } from '../data/randomStreams.ts';
 import { EngineError } from '../engineError.ts';
 import { type Shape, size } from '../graph/graph.ts';
 import { loraTensors } from '../methods/lora.ts';
 import { chooseTeacher, refuseUnreachable } from '../methods/regularize.ts';
-import { openOnnxRuntime } from '../runtime/onnxruntime/openOnnxRuntime.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import { openRuntime } from '../runtime/chooseRuntime.ts';
 import { StateStore } from '../state/stateStore.ts';
 import type { FloatDtype } from '../weights/float.ts';
 import { ModelWeights } from '../weights/modelFolder.ts';
@@ -33,7 +31,7 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
   const ownBase = teacher?.teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained;
   const separateBase = new Set(purpose === 'tune' ? ownBase : []);
 
-  const runtime = await openRuntime(threads);
+  const runtime = options.runtime ?? (await openRuntime(recipe.runtime, threads));
   const state = new StateStore(runtime);
   const weights = await ModelWeights.open(folder);
   try {
@@ -81,7 +79,7 @@ export async function openFreshModel(options: OpenFreshModel): Promise<TuningMod
   const config = parseModelConfig(options.config);
   const shapes = parameterShapes(config);
   const plan: TuningPlan = { trained: [...shapes.keys()] };
-  const runtime = await openRuntime(options.threads);
+  const runtime = await openRuntime('onnxruntime', options.threads);
   const state = new StateStore(runtime);
   const stream = new RandomStream(options.seed, 'weights');
   let lane = 0;
@@ -116,15 +114,6 @@ function freshValues(name: string, shape: Shape, deviation: number, stream: Rand
   const values = new Float32Array(size(shape));
   if (isBias(name)) return values;
   return isNorm(name) ? values.fill(1) : values.map((_, i) => stream.normal(i, lane) * deviation);
-}
-
-async function openRuntime(threads = availableParallelism()): Promise<Runtime> {
-  const opened = await openOnnxRuntime({ threads });
-  if (opened.available) return opened.runtime;
-  throw new EngineError('no-runtime', `No runtime can open: ${opened.reason}`, {
-    remedy:
-      'onnxruntime-node runs on Linux (glibc), macOS on Apple silicon and Windows. Install the package again there.',
-  });
 }
 
 function addOptimizerSlots(state: StateStore, plan: TuningPlan): void {

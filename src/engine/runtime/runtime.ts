@@ -41,4 +41,6 @@ export interface Runtime {
 }
 
 /** A runtime that is not there is an outcome, not an error. */
-export type OpenedRuntime = { available: true; runtime: Runtime } | { available: false; reason: string };
+export type OpenedRuntime =
+  | { available: true; runtime: Runtime }
+  | { available: false; reason: string; remedy?: string };

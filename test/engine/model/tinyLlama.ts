@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Batch } from '../../../src/engine/batch.ts';
 import { openTuningModel } from '../../../src/engine/model/openTuningModel.ts';
 import type { TuningModel } from '../../../src/engine/model/tuningModel.ts';
+import type { Runtime } from '../../../src/engine/runtime/runtime.ts';
 import { SafetensorsFile } from '../../../src/engine/weights/safetensors.ts';
 import { type RecipeInput, type ResolvedRecipe, recipeSchema } from '../../../src/recipe/schema.ts';
 
@@ -42,7 +43,7 @@ export async function tensorsOf(name: FixtureName, file: string): Promise<Map<st
   return tensors;
 }
 
-export type RecipeParts = Partial<Pick<RecipeInput, 'adapter' | 'method' | 'train' | 'output'>>;
+export type RecipeParts = Partial<Pick<RecipeInput, 'adapter' | 'method' | 'train' | 'output' | 'runtime'>>;
 
 export function recipe(parts: RecipeParts = {}): ResolvedRecipe {
   const parsed = recipeSchema.parse({ model: 'tiny', data: { train: 'rows.jsonl' }, ...parts });
@@ -59,11 +60,11 @@ export function recipe(parts: RecipeParts = {}): ResolvedRecipe {
 
 /** Opens a fixture, hands it to `use`, and closes it. */
 export async function withModel<T>(
-  options: RecipeParts & { name?: FixtureName; folder?: string; threads?: number },
+  options: RecipeParts & { name?: FixtureName; folder?: string; threads?: number; opened?: Runtime },
   use: (model: TuningModel) => Promise<T>,
 ): Promise<T> {
-  const { name = 'tied', folder = fixtureFolder(name), threads = 1, ...parts } = options;
-  const model = await openTuningModel({ folder, recipe: recipe(parts), threads });
+  const { name = 'tied', folder = fixtureFolder(name), threads = 1, opened, ...parts } = options;
+  const model = await openTuningModel({ folder, recipe: recipe(parts), threads, runtime: opened });
   try {
     return await use(model);
   } finally {

@@ -12,6 +12,8 @@ import { lowerGraph } from './lowerGraph.ts';
 export interface OnnxRuntimeOptions {
   /** Threads within an operator. Default: as many as onnxruntime finds cores. */
   threads?: number;
+  /** Why it was chosen. */
+  reason?: string;
 }
 
 /** Loads the native library; where there is none for this platform, says so instead of failing. */
@@ -22,7 +24,11 @@ export async function openOnnxRuntime(options: OnnxRuntimeOptions = {}): Promise
   } catch (error) {
     const platform = `${process.platform}-${process.arch}`;
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    return { available: false, reason: `onnxruntime has no library that loads on ${platform}: ${why}` };
+    return {
+      available: false,
+      reason: `onnxruntime has no library that loads on ${platform}: ${why}`,
+      remedy: 'It runs on Linux (glibc), macOS on Apple silicon and Windows. Install Holdfast again there.',
+    };
   }
 }
 
@@ -61,11 +67,11 @@ class OnnxRuntime implements Runtime {
   /** By the weight that is in it. */
   readonly #blocks: Blocks = new WeakMap();
 
-  constructor(ort: typeof Ort, { threads = 0 }: OnnxRuntimeOptions) {
+  constructor(ort: typeof Ort, { threads = 0, reason = 'the CPU runs everywhere' }: OnnxRuntimeOptions) {
     this.#ort = ort;
     this.#threads = threads;
     this.version = ort.env.versions.node ?? ort.env.versions.common;
-    this.reason = 'the CPU runs everywhere; no GPU provider is in use yet';
+    this.reason = reason;
   }
 
   async compile(graph: Graph): Promise<Program> {
