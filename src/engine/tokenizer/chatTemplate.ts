@@ -5,6 +5,7 @@
  */
 import { Template } from '@huggingface/jinja';
 import { EngineError } from '../engineError.ts';
+import { stripAsPython, stripFunctions } from './pythonStrip.ts';
 
 export interface ChatMessage {
   role: string;
@@ -35,8 +36,10 @@ export class ChatTemplate {
   constructor(
     readonly text: string,
     specials: Record<string, string> = {},
+    /** Texts of the tokens that end an answer. */
+    readonly ends: readonly string[] = [],
   ) {
-    this.#specials = { ...specials, [fixedDate]: formatFixedDate };
+    this.#specials = { ...specials, ...stripFunctions, [fixedDate]: formatFixedDate };
     this.#template = parse(text);
     const marked = text.replace(generationTag, (_, left: string, end: string | undefined, right: string) => {
       return `{%${left} if true %}{{ '${end ? spanEnd : spanStart}' }}{% endif ${right}%}`;
@@ -84,14 +87,13 @@ export class ChatTemplate {
     return { text, assistant };
   }
 
-  /** Marks the assistant's contents before rendering; the end token right behind one belongs to it. */
+  /**
+   * Marks the assistant's contents before rendering; the end token right behind one belongs to it. Where the template
+   * trims them, the marks stand within the blanks.
+   */
   spansByContents(messages: ChatMessage[]): RenderedChat {
-    const marked = messages.map(({ role, content }) => {
-      return { role, content: role === 'assistant' ? spanStart + content + spanEnd : content };
-    });
-    const { text, assistant } = cutMarks(this.#render(this.#template, marked, false));
-    const answers = messages.filter(({ role }) => role === 'assistant').length;
-    if (text !== this.render(messages) || assistant.length !== answers) {
+    const found = this.#markedContents(messages, /^()(.*)()$/s) ?? this.#markedContents(messages, /^(\s*)(.*?)(\s*)$/s);
+    if (found === null) {
       throw new EngineError(
         'chat-template',
         "The chat template rewrites the assistant's turns, so they cannot be found",
@@ -100,11 +102,23 @@ export class ChatTemplate {
         },
       );
     }
-    const endToken = String(this.#specials.eos_token ?? '');
+    const { text, assistant } = found;
+    const ends = [String(this.#specials.eos_token ?? ''), ...this.ends].filter(each => each !== '');
     const extended = assistant.map(({ start, end }) => {
-      return { start, end: text.startsWith(endToken, end) ? end + endToken.length : end };
+      return { start, end: end + (ends.find(each => text.startsWith(each, end))?.length ?? 0) };
     });
     return { text, assistant: extended };
+  }
+
+  /** `parts`: of a content, what stands before, within and behind the marks. Null when the template writes otherwise. */
+  #markedContents(messages: ChatMessage[], parts: RegExp): RenderedChat | null {
+    const marked = messages.map(({ role, content }) => {
+      const inMarks = content.replace(parts, `$1${spanStart}$2${spanEnd}$3`);
+      return { role, content: role === 'assistant' ? inMarks : content };
+    });
+    const found = cutMarks(this.#render(this.#template, marked, false));
+    const answers = messages.filter(({ role }) => role === 'assistant').length;
+    return found.text === this.render(messages) && found.assistant.length === answers ? found : null;
   }
 
   #render(template: Template, messages: ChatMessage[], addGenerationPrompt: boolean): string {
@@ -138,7 +152,9 @@ const formatFixedDate = (format: string): string => format.replace(/%[a-zA-Z]/g,
 
 function parse(text: string): Template {
   try {
-    return new Template(`{% set strftime_now = ${fixedDate} %}{{ '' }}${text}`);
+    const template = new Template(`{% set strftime_now = ${fixedDate} %}{{ '' }}${text}`);
+    stripAsPython(template);
+    return template;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new EngineError('chat-template', `The tokenizer's chat template cannot be read: ${why}`, { cause });

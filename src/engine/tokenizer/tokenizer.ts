@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { EngineError } from '../engineError.ts';
+import { asOriginal, keepByteOrderMarks } from './asOriginal.ts';
 import { ChatTemplate } from './chatTemplate.ts';
 
 export interface Tokenizer {
@@ -40,7 +41,8 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const file = join(folder, 'tokenizer.json');
   let hub: HubTokenizer;
   try {
-    hub = new HubTokenizer(files.tokenizer, files.config);
+    hub = new HubTokenizer(asOriginal(files.tokenizer), files.config);
+    keepByteOrderMarks((hub as unknown as { decoder?: unknown }).decoder);
   } catch (cause) {
     const remedy = 'Save the tokenizer again with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…).';
     throw new EngineError('tokenizer-unreadable', `The tokenizer cannot be used: ${message(cause)}`, {
@@ -63,6 +65,9 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     });
   }
 
+  const stopIds = new Set([...(eosId === null ? [] : [eosId]), ...idList(files.generation.eos_token_id)]);
+  const ends = [...stopIds].map(id => hub.decode([id], { clean_up_tokenization_spaces: false }));
+  const { templateText } = files;
   const encode = (text: string): number[] => encodeText(hub, text, file);
   return {
     encode,
@@ -72,9 +77,9 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     eosId,
     addsBos,
     addsEos,
-    stopIds: new Set([...(eosId === null ? [] : [eosId]), ...idList(files.generation.eos_token_id)]),
+    stopIds,
     size: 1 + highestId(hub),
-    template: files.templateText === null ? null : new ChatTemplate(files.templateText, specialTexts(files.config)),
+    template: templateText === null ? null : new ChatTemplate(templateText, specialTexts(files.config), ends),
     fingerprint: fingerprint(files, addsBos, addsEos),
   };
 }

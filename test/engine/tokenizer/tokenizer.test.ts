@@ -64,6 +64,31 @@ test('a vocabulary of published size loads', async () => {
   assert.equal((await loadTokenizer(folder)).size, 200_000);
 });
 
+test('strip in a chat template takes the characters it is given, and Python’s blanks without any', () => {
+  const rendered = (call: string, content: string) =>
+    new ChatTemplate(`{{ messages[0].content.${call} }}`).render([{ role: 'user', content }]);
+  assert.equal(rendered("lstrip('\n')", '\n\n a\n'), ' a\n');
+  assert.equal(rendered("rstrip('\n')", '\n a \n'), '\n a ');
+  assert.equal(rendered("strip('xy')", 'xyaxby'), 'axb');
+  assert.equal(rendered('strip()', '\ufeff\x85 a \x1c'), '\ufeff\x85 a');
+  assert.equal(rendered("split('|')[0].strip()", ' a |b'), 'a');
+});
+
+test('an answer’s own end is learned, whichever of the stop tokens it is; contents that a template trims are found', () => {
+  const text =
+    "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}<|end|>{% endfor %}{{ 'x' if messages | length == 1 }}";
+  const template = new ChatTemplate(text, { eos_token: '</s>' }, ['</s>', '<|end|>']);
+  const found = template.spansByContents([
+    { role: 'user', content: 'q' },
+    { role: 'assistant', content: ' a ' },
+    { role: 'user', content: 'r' },
+  ]);
+  assert.deepEqual(
+    found.assistant.map(({ start, end }) => found.text.slice(start, end)),
+    ['a<|end|>'],
+  );
+});
+
 const conversations = [
   [
     { role: 'user', content: 'hi' },
