@@ -12,8 +12,10 @@ import { train } from '../../src/engine/trainer.ts';
 import type { StartCommand } from '../../src/protocol/trainer.ts';
 import { manifestFile } from '../../src/runs/checkpointFiles.ts';
 import { sendControl } from '../../src/runs/control.ts';
+import { readJournal } from '../../src/runs/journal.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
-import { resumeRun } from '../../src/runs/resumeRun.ts';
+import { forkRun, resumeRun } from '../../src/runs/resumeRun.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../engine/support/tinyRun.ts';
 import { ownHome, until } from '../runs/testStore.ts';
@@ -209,9 +211,41 @@ test('an attempt from the start finds changed data too, hides nothing of the run
   assert.ok((state.series.get('loss')?.length ?? 0) >= 2, 'the curve of attempt 1 is there');
   await writeFile(data, before);
   const attempt = await again();
-  await until('step 2 again', async () => (await statusOf(run)).step >= 2);
+  await stepOf(run, attempt);
   await sendControl(run, 'stop');
   assert.match(await attemptOver(run, attempt), /^stopped/);
+});
+
+test('a fork without a checkpoint of its own finds changed data at its beginning, and goes on when it is put back', async () => {
+  const { store, folder, machine, ...project } = await realProject();
+  const parent = await project.queue({ ...recipe, train: { max_steps: 100_000 }, checkpoint: { every: 200_000 } });
+  await project.launch();
+  await until('step 2', async () => (await statusOf(parent)).step >= 2);
+  await sendControl(parent, 'stop');
+  assert.match(await attemptOver(parent, 1), /^stopped/);
+  const { run: fork, checkpoint } = await forkRun({ store, run: parent, machine });
+  assert.ok(checkpoint);
+  await project.launch();
+  await stepOf(fork, 1);
+  process.kill((await fork.process())!.trainer!.identity.pid, 'SIGKILL');
+  assert.match(await attemptOver(fork, 1), /^failed/);
+  const again = async () => {
+    const { attempt } = await resumeRun({ store, run: fork, trusted: true });
+    await project.launch();
+    return attempt;
+  };
+  const data = join(folder, 'train.jsonl');
+  const before = await readFile(data);
+  await appendFile(data, '{"prompt":"code 99:","completion":" 1-1"}\n');
+  assert.match(
+    await attemptOver(fork, await again()),
+    /^failed: It would not be the same run: the content of train has changed/,
+  );
+  await writeFile(data, before);
+  const attempt = await again();
+  await stepOf(fork, attempt);
+  await sendControl(fork, 'stop');
+  assert.match(await attemptOver(fork, attempt), /^stopped/);
 });
 
 test('every case was refused', t => {
@@ -221,6 +255,20 @@ test('every case was refused', t => {
     `B8 resume with changed recipe, data, base weights, tokenizer or numerics: ${refused.length} of ${all} refused with what differs`,
   );
 });
+
+/** Each attempt begins with its trainer's hello. */
+async function stepOf(run: RunFolder, attempt: number): Promise<void> {
+  await until(`a step of attempt ${attempt}`, async () => {
+    let hellos = 0;
+    for await (const { records } of readJournal(run)) {
+      for (const { type } of records) {
+        if (type === 'hello') hellos++;
+        if (type === 'step' && hellos === attempt) return true;
+      }
+    }
+    return false;
+  });
+}
 
 async function flipLastBit(file: string): Promise<void> {
   const bytes = await readFile(file);

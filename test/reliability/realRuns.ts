@@ -10,6 +10,7 @@ import { createRun } from '../../src/runs/createRun.ts';
 import { launchRunner } from '../../src/runs/launch.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
 import { chooseNode } from '../../src/runs/nodePath.ts';
+import type { ForkRun } from '../../src/runs/resumeRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { Store } from '../../src/runs/store.ts';
@@ -20,6 +21,8 @@ import { quick, testEngine, until } from '../runs/testStore.ts';
 export interface RealProject {
   folder: string;
   store: Store;
+  /** What a new run here is made with. */
+  machine: ForkRun['machine'];
   queue(recipe: TinyRecipe): Promise<RunFolder>;
   launch(): Promise<void>;
 }
@@ -29,9 +32,12 @@ export async function realProject(): Promise<RealProject> {
   const store = new Store(files.folder, join(files.folder, '.holdfast'));
   const node = await chooseNode();
   const engineFolder = testEngine();
+  const trainer = [bundle(resolve('src/engine/main.ts'), 'trainer')];
+  const machine = { engineFolder, node, threads: 1, trainer };
   return {
     folder: files.folder,
     store,
+    machine,
     queue: recipe =>
       createRun({
         recipeFile: join(files.folder, 'tiny.tune.yaml'),
@@ -39,10 +45,7 @@ export async function realProject(): Promise<RealProject> {
         resolved: files.start(recipe).recipe,
         variant: 'as-written',
         store,
-        engineFolder,
-        node,
-        threads: 1,
-        trainer: [bundle(resolve('src/engine/main.ts'), 'trainer')],
+        ...machine,
       }),
     launch: async () => {
       await launchRunner({ store, engineFolder, node, trusted: true, runnerArguments: quick });
