@@ -25,9 +25,7 @@ function complaintsOf(issue: Issue, prefix: KeyPath, input: unknown): Complaint[
       return bad(
         'wrong-type',
         `${name} must be ${typeNames[issue.expected] ?? issue.expected}, not ${shown(value)}`,
-        path[0] === 'sweep' && isRecord(value)
-          ? 'Write whole key paths: method.regularize.weight: [0.1, 1].'
-          : undefined,
+        typeRemedy(path, issue.expected, value),
       );
     case 'invalid_value': {
       const values = issue.values.map(String);
@@ -37,9 +35,9 @@ function complaintsOf(issue: Issue, prefix: KeyPath, input: unknown): Complaint[
       return bad('bad-value', `${name} must be ${listed(values)}, not ${shown(value)}`, remedy);
     }
     case 'too_small':
-      return bad('out-of-range', `${name} must ${lower(issue)}, not ${shown(value)}`);
+      return bad('out-of-range', `${name} must ${lower(issue)}${unlike(issue, value)}`);
     case 'too_big':
-      return bad('out-of-range', `${name} must ${upper(issue)}, not ${shown(value)}`);
+      return bad('out-of-range', `${name} must ${upper(issue)}${unlike(issue, value)}`);
     case 'invalid_format':
     case 'invalid_key':
       return [badName(path)];
@@ -59,6 +57,16 @@ const typeNames: Record<string, string> = {
   object: 'a section with keys of its own',
   record: 'a map of names',
 };
+
+function typeRemedy(path: KeyPath, expected: string, value: unknown): string | undefined {
+  if (path[0] === 'sweep' && isRecord(value)) return 'Write whole key paths: method.regularize.weight: [0.1, 1].';
+  if (expected !== 'array') return undefined;
+  return typeof value === 'string' && /^[\w.-]+$/.test(value) ? `Write [${value}].` : 'Put it in [ and ].';
+}
+
+/** Of a text or a list the size is meant, which need not be shown. */
+const unlike = ({ origin }: { origin: string }, value: unknown): string =>
+  ['string', 'array', 'set'].includes(origin) ? '' : `, not ${shown(value)}`;
 
 function unknownKey(section: KeyPath, key: string): Complaint {
   const path = [...section, key];
@@ -147,7 +155,8 @@ function lower({
   inclusive?: boolean;
 }): string {
   if (origin === 'string') return 'not be empty';
-  if (origin === 'array' || origin === 'set') return `hold at least ${minimum} entries`;
+  if (origin === 'array' || origin === 'set')
+    return `hold at least ${minimum === 1 ? 'one entry' : `${minimum} entries`}`;
   return inclusive ? `be at least ${minimum}` : `be above ${minimum}`;
 }
 

@@ -123,7 +123,7 @@ test('a wrong value is marked at the value and says what it must be', () => {
     ['train: { batch_size: 9999 }', '4:22-26 out-of-range', /must be at most 4096/],
     ['method: { replay: { data: x.txt, share: 1 } }', '4:41-42 out-of-range', /must be below 1/],
     ['train: 3', '4:8-9 wrong-type', /train must be a section/],
-    ['method: { narrow: { tune: [] } }', '4:27-29 out-of-range', /at least 1 entries/],
+    ['method: { narrow: { tune: [] } }', '4:27-29 out-of-range', /at least one entry/],
     ['name: Support Tone', '4:7-19 bad-name', /cannot be a name/],
     ['train: { seed: 1.5 }', '4:16-19 wrong-type', /whole number/],
   ];

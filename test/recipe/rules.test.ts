@@ -36,6 +36,18 @@ test('regularizing replay rows needs replay', () => {
   assert.deepEqual(problemsOf('method: { replay: { data: r.txt }, regularize: { on: [replay] } }'), []);
 });
 
+test('a list that is one word or holds nothing is told how to write it', () => {
+  const said = (tune: string) => {
+    const { problems } = parseRecipe(
+      `model: m\ndata: { train: a.jsonl }\nretain: {}\nmethod: { narrow: { tune: ${tune} } }`,
+    );
+    return problems.map(({ message, remedy }) => `${message}. ${remedy ?? ''}`).at(-1) ?? '';
+  };
+  assert.match(said('attention'), /must be a list.* Write \[attention\]\.$/);
+  assert.match(said('{ last_layers: 2 }'), /must be a list.* Put it in \[ and \]\.$/);
+  assert.match(said('[]'), /must hold at least one entry\. $/);
+});
+
 test('narrow.tune must leave some adapter to train', () => {
   const adapter = 'adapter: { type: lora, target_modules: [q_proj] }';
   const narrow = (tune: string): string => `${adapter}\nmethod: { narrow: { tune: ${tune} } }`;

@@ -83,7 +83,7 @@ const wrong: [string, RegExp, RegExp][] = [
   ['{ ⟦method.replay.source⟧: [self] }', /not supported yet/, /Remove/],
   ['{ train.seed: ⟦3⟧ }', /sweep\.train\.seed must be a list/, /.*/],
   ['{ train: ⟦{ seed: [1, 2] }⟧ }', /sweep\.train must be a list.* not a section/, /whole key paths/],
-  ['{ train.seed: ⟦[]⟧ }', /at least 1/, /.*/],
+  ['{ train.seed: ⟦[]⟧ }', /at least one entry/, /.*/],
   ['{ train.learning_rate: [1.0e-3, ⟦-1⟧] }', /train\.learning_rate must be above 0, not -1/, /.*/],
   ['{ train.lr_scheduler: [cosine, ⟦cosin⟧] }', /train\.lr_scheduler must be cosine, linear or constant/, /cosine\?/],
   ['{ method.narrow.tune: [[attention], [⟦7⟧]] }', /method\.narrow\.tune/, /.*/],
