@@ -84,8 +84,9 @@ function write(folder: string, prepared: Described, arrays: Record<string, Secti
   });
 }
 
-function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedWatching, files: Files): Described {
+function describe(start: StartCommand, run: PreparedWatching, files: Files): Described {
   const { recipe } = start;
+  const { tokenizer, sets, warnings } = run;
   const { scoring, ...fingerprints } = files;
   return {
     v: preparedVersion,
@@ -94,7 +95,7 @@ function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedWa
     sets: describeSets(sets),
     prompts: recipe.retain.prompts.map(text => ({ text, ids: tokenizer.encode(text) })),
     answers: { tokens: answerTokens, promptTokens },
-    tokenizer: describeTokenizer(tokenizer),
+    tokenizer: { ...describeTokenizer(tokenizer), samples: tokenizerSamples(run) },
     fingerprints,
     scoringKey: digest(scoring),
     series: seriesOf(recipe, sets),
@@ -103,7 +104,7 @@ function describe(start: StartCommand, { tokenizer, sets, warnings }: PreparedWa
   };
 }
 
-const describeTokenizer = (tokenizer: Tokenizer): PreparedData['tokenizer'] => ({
+const describeTokenizer = (tokenizer: Tokenizer): Omit<PreparedData['tokenizer'], 'samples'> => ({
   bos: tokenizer.bosId,
   addsBos: tokenizer.addsBos,
   eos: tokenizer.eosId,
@@ -111,6 +112,18 @@ const describeTokenizer = (tokenizer: Tokenizer): PreparedData['tokenizer'] => (
   size: tokenizer.size,
   fingerprint: tokenizer.fingerprint,
 });
+
+const samples = 24;
+const sampleTokens = 512;
+
+/** Some of the training rows, or of what is scored, as they read once decoded. */
+function tokenizerSamples(run: PreparedWatching): PreparedData['tokenizer']['samples'] {
+  const { tokenizer, sets } = run;
+  const scored = sets.flatMap(({ items }) => items.slice(0, samples).map(({ sequences }) => sequences));
+  const rows: readonly Row[] = isWhole(run) ? run.plan.rows.task : scored;
+  const texts = rows.slice(0, samples).map(row => tokenizer.decode([...row[0]!.ids.subarray(0, sampleTokens)]));
+  return texts.map(text => ({ text, ids: tokenizer.encode(text) }));
+}
 
 function describeSets(sets: EvaluatedSet[]): PreparedSet[] {
   let first = 0;

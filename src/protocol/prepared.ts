@@ -72,6 +72,8 @@ export interface PreparedData extends Partial<PreparedTraining> {
     stop: number[];
     size: number;
     fingerprint: string;
+    /** Texts of these data and their ids: whoever has another tokenizer library can see whether it reads alike. */
+    samples: { text: string; ids: number[] }[];
   };
   fingerprints: Omit<PreparedEvent['fingerprints'], 'cacheKey'>;
   scoringKey: string;

@@ -22,6 +22,7 @@ from .numerics import numerics_version
 from .prepared import Prepared, prepared_of
 from .protocol import Event, Start
 from .run_identity import RunIdentity, run_identity
+from .same_tokenizer import refuse_other_reading
 
 Observer = Callable[[Event], None]
 
@@ -49,6 +50,7 @@ def open_run(start: Start, observer: Observer) -> OpenedRun:
     model = open_tuning_model(model_folder, recipe, precision)
     observer({"type": "progress", "phase": "loading", "fraction": 1})
     check_fits(model, prepared, start)
+    refuse_other_reading(model_folder, prepared.about["tokenizer"]["samples"])
     pair = ModelPair(model, open_other_base(start, model, base_folder) if base_folder != model_folder else None)
     fingerprints = {**prepared.about["fingerprints"], "cacheKey": cache_key(prepared, precision)}
     observer(_prepared_event(start, prepared, model, fingerprints, threads))

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
+import type { PreparedData } from '../../src/protocol/prepared.ts';
 import type { TrainerEvent } from '../../src/protocol/trainer.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../engine/support/tinyRun.ts';
 import { ofType, prepared, runOn, speak, torchTrainer } from './engines.ts';
@@ -60,4 +63,17 @@ test('a start without prepared data is refused', async () => {
   const { events, code } = await speak(torchTrainer(), files.start(quick));
   const end = events.at(-1);
   assert.ok(end?.type === 'failed' && end.code === 'protocol' && code === 1);
+});
+
+test('where Python’s tokenizer reads the data in other tokens, nothing is trained, and the place is shown', async () => {
+  const start = await prepared(files.start(quick));
+  const file = join(start.prepared!, 'artifact.json');
+  const data = JSON.parse(readFileSync(file, 'utf8')) as PreparedData;
+  const { text, ids } = data.tokenizer.samples.at(-1)!;
+  ids[3]! += 1;
+  writeFileSync(file, JSON.stringify(data));
+  const end = (await runOn('torch', start)).events.at(-1);
+  assert.ok(end?.type === 'failed' && end.code === 'tokenizer-differs', JSON.stringify(end));
+  const shown = /reads '(.+)' in other tokens/.exec(end.message)?.[1];
+  assert.ok(shown && text.includes(shown), `${shown} of ${text}`);
 });
