@@ -228,10 +228,12 @@ export class Storm {
     this.ledger.say('calm');
     await Promise.all(this.#underWay);
     await releaseQueue(this.workplace.store);
-    const end = Date.now() + patienceMs;
+    // A busy machine takes its time; what hangs says nothing any more.
+    let [heard, end] = [this.#heard(), Date.now() + patienceMs];
     while (this.watched.size > 0 && Date.now() < end) {
       await this.#tend();
       await sleep(300);
+      if (this.#heard() !== heard) [heard, end] = [this.#heard(), Date.now() + patienceMs];
     }
     await Promise.all(this.#underWay);
     for (const watched of [...this.watched.values()]) {
@@ -239,6 +241,12 @@ export class Storm {
       this.ledger.untruth(`${watched.run.id} hangs: ${status} ${reason}`);
       await watched.window.close();
     }
+  }
+
+  /** Another number whenever a run has ended or said something. */
+  #heard(): number {
+    const records = [...this.watched.values()].reduce((sum, { window }) => sum + window.seen.length, 0);
+    return records - 1e6 * this.watched.size;
   }
 
   /** The twins. */

@@ -29,6 +29,7 @@ test(`after ${cycles} runs the runner has no zombies, and as many open files as 
   await ended(runs[warmUp - 1]!);
   const early = await until('a trainer at work', () => countAtWork(pid, runs[warmUp]!));
   await sendControl(runs[warmUp]!, 'stop');
+  for (const run of runs) await ended(run);
   const late = await until('the last trainer at work', () => countAtWork(pid, last));
   t.diagnostic(
     `A8 ${cycles} start/stop cycles: ${late.zombies} zombies, ${early.handles} open handles after ${warmUp} runs, ${late.handles} after all`,
