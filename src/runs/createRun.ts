@@ -128,6 +128,8 @@ export function resolveText(
     });
   }
   const { variant, overrides, name } = options;
+  if (name?.trim() === '')
+    throw new RunsError('wrong-use', 'The name is empty', { remedy: 'Leave --name out, or give one.' });
   return resolveRecipe(recipe, { variant, fileName: basename(recipeFile), overrides, name });
 }
 

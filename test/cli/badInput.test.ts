@@ -222,6 +222,12 @@ const cases: Case[] = [
   },
   { title: 'an option that does not exist', arguments: ['run', 'a.tune.yaml', '--fast'], says: /--fast/ },
   { title: 'a command that does not exist', arguments: ['fly'], says: /fly/, remedy: /help/ },
+  {
+    title: 'a run with an empty name',
+    arguments: ['run', 'a.tune.yaml', '--name', ''],
+    says: /name/,
+    remedy: /--name/,
+  },
   { title: 'a word that ls does not take', arguments: ['ls', 'lamps'], says: /lamps/, remedy: /--search/ },
   { title: 'nothing that a queue can do', arguments: ['queue', 'constructor'], says: /constructor/, remedy: /hold/ },
   {
@@ -319,6 +325,33 @@ const cases: Case[] = [
     title: 'a config that is not JSON',
     prepare: withModel(m => writeFile(join(m, 'config.json'), '{')),
     says: /config\.json/,
+    remedy: /again/,
+  },
+  {
+    title: 'a config that is a list',
+    prepare: withModel(m => writeFile(join(m, 'config.json'), '[]')),
+    says: /config\.json: the whole file/,
+    remedy: /again/,
+  },
+  {
+    title: 'a config whose heads do not divide its width',
+    prepare: withConfig({ num_attention_heads: 5 }),
+    says: /5 heads/,
+    remedy: /again/,
+  },
+  {
+    title: 'a tokenizer that is not JSON',
+    prepare: withModel(m => writeFile(join(m, 'tokenizer.json'), '{')),
+    says: /tokenizer\.json is not JSON/,
+    remedy: /save_pretrained/,
+  },
+  {
+    title: 'weights that Git LFS has not fetched',
+    prepare: withModel(m =>
+      writeFile(join(m, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n'),
+    ),
+    says: /model\.safetensors/,
+    remedy: /git lfs pull/,
   },
   {
     title: 'an architecture of another family',

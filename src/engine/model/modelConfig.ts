@@ -73,6 +73,8 @@ const schema = z.object({
   quantization_config: z.unknown().optional(),
 });
 
+const exportAgain = 'Download or export the model folder again.';
+
 export async function readModelConfig(folder: string): Promise<{ config: ModelConfig; raw: Record<string, unknown> }> {
   const file = join(folder, 'config.json');
   const text = await readFile(file, 'utf8').catch(cause => {
@@ -86,7 +88,7 @@ export async function readModelConfig(folder: string): Promise<{ config: ModelCo
   try {
     raw = JSON.parse(text);
   } catch (cause) {
-    throw new EngineError('model-config', `${file} is not JSON`, { file, cause });
+    throw new EngineError('model-config', `${file} is not JSON`, { file, remedy: exportAgain, cause });
   }
   return { config: parseModelConfig(raw, file), raw: raw as Record<string, unknown> };
 }
@@ -95,7 +97,8 @@ export function parseModelConfig(raw: unknown, file?: string): ModelConfig {
   const parsed = schema.safeParse(raw);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    throw new EngineError('model-config', `config.json: ${issue.path.join('.')}: ${issue.message}`, { file });
+    const where = issue.path.join('.') || 'the whole file';
+    throw new EngineError('model-config', `config.json: ${where}: ${issue.message}`, { file, remedy: exportAgain });
   }
   const c = parsed.data;
   refuseUnsupported(c, file);
@@ -103,7 +106,7 @@ export function parseModelConfig(raw: unknown, file?: string): ModelConfig {
   const headWidth = c.head_dim ?? c.hidden_size / c.num_attention_heads;
   if (!Number.isInteger(headWidth) || headWidth % 2 !== 0 || c.num_attention_heads % keyValueHeads !== 0) {
     const heads = `${c.num_attention_heads} heads, ${keyValueHeads} key-value heads, width ${c.hidden_size}`;
-    throw new EngineError('model-config', `config.json: ${heads} do not divide evenly`, { file });
+    throw new EngineError('model-config', `config.json: ${heads} do not divide evenly`, { file, remedy: exportAgain });
   }
   return {
     vocabularySize: c.vocab_size,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { EngineError } from '../engineError.ts';
 import { asOriginal, keepByteOrderMarks } from './asOriginal.ts';
@@ -44,10 +44,9 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     hub = new HubTokenizer(asOriginal(files.tokenizer), files.config);
     keepByteOrderMarks((hub as unknown as { decoder?: unknown }).decoder);
   } catch (cause) {
-    const remedy = 'Save the tokenizer again with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…).';
     throw new EngineError('tokenizer-unreadable', `The tokenizer cannot be used: ${message(cause)}`, {
       file,
-      remedy,
+      remedy: saveAgain,
       cause,
     });
   }
@@ -128,10 +127,15 @@ async function readJson(file: string): Promise<Record<string, unknown> | null> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (cause) {
-    throw new EngineError('tokenizer-unreadable', `Not valid JSON: ${message(cause)}`, { file, cause });
+    throw unreadable(file, `is not JSON: ${message(cause)}`, cause);
   }
-  throw new EngineError('tokenizer-unreadable', 'A JSON object was expected', { file });
+  throw unreadable(file, 'holds no JSON object');
 }
+
+const saveAgain = 'Save the tokenizer again with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…).';
+
+const unreadable = (file: string, what: string, cause?: unknown): EngineError =>
+  new EngineError('tokenizer-unreadable', `${basename(file)} ${what}`, { file, remedy: saveAgain, cause });
 
 /** `chat_template` is a text, or a list of named ones of which `default` counts. */
 function configuredTemplate(value: unknown): string | null {

@@ -80,6 +80,10 @@ async function readHeader(file: string, handle: FileHandle): Promise<Header> {
   const { size } = await handle.stat();
   const prefix = Buffer.alloc(8);
   if ((await handle.read(prefix, 0, 8, 0)).bytesRead < 8) throw broken(file, 'is too short for a safetensors file');
+  if (prefix.toString('latin1') === 'version ') {
+    const message = `${file} is the pointer that Git LFS left in place of the weights`;
+    throw new EngineError('weights-broken', message, { file, remedy: 'Fetch them: git lfs pull.' });
+  }
   const length = Number(prefix.readBigUInt64LE());
   if (length > maxHeaderBytes || 8 + length > size) {
     throw broken(file, `promises a header of ${length} bytes but has ${size} bytes in all`);
