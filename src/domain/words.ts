@@ -4,6 +4,7 @@
  */
 import type { RunResult, RunStatus, SetResult } from '../protocol/result.ts';
 import type { SetScore, Verdict } from '../protocol/trainer.ts';
+import { autoSet } from '../recipe/autoSet.ts';
 import { suggestBudget } from './statistics.ts';
 
 export type Translate = (message: string, ...args: (string | number)[]) => string;
@@ -45,7 +46,8 @@ export function setSentence(
   set: AnySet | (SetResult & { kind?: undefined }),
   t: Translate = inEnglish,
 ): string {
-  const head = t('{0} ({1})', name, countText(set, t));
+  const isOwn = name === autoSet;
+  const head = t('{0} ({1})', name, isOwn ? t("{0} of the base's own texts", set.items) : countText(set, t));
   const rise = measured(set, set.unit);
   const drop = set.accuracy && t('accuracy {0}', dropText(set.accuracy, t));
   const judged = set.budget && 'points' in set.budget ? (drop ?? rise) : rise;
@@ -53,7 +55,8 @@ export function setSentence(
   const flips = set.accuracy && flipText(set.accuracy, t);
   const after = [...rest, ...(flips ? [flips] : [])].join('; ');
   const replayed = set.replayed ? t('This kind of text is also replayed: the set wins by construction.') : '';
-  return [`${head}: ${judged}, ${verdictText(set, t)}.`, after && `${after}.`, replayed].filter(Boolean).join(' ');
+  const own = isOwn ? t('The base wrote them itself, without any data: the rise estimates KL(base ‖ tuned).') : '';
+  return [`${head}: ${judged}, ${verdictText(set, t)}.`, after && `${after}.`, replayed, own].filter(Boolean).join(' ');
 }
 
 function measured({ value, low, high }: { value: number; low: number; high: number }, unit: string): string {

@@ -12,7 +12,7 @@ const timedSteps = 2;
 
 export async function check(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
   const startedAt = performance.now();
-  const run = await openRun(start, observer);
+  const run = await openRun(start, observer, { trial: true });
   try {
     observer(firstBatch(run.plan, run.tokenizer));
     observer({ type: 'progress', phase: 'checks', fraction: 0 });
@@ -28,7 +28,7 @@ export async function check(start: StartCommand, observer: Observer): Promise<Fi
 
 /** The steps are real, with a rate of 0; the model is closed afterwards, so nothing of them stays. */
 async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<EstimateEvent> {
-  const { model, plan, steps, evaluator } = run;
+  const { model, plan, steps, evaluator, secondsToWrite } = run;
   const stepOnce = () => model.step(plan.at(1).microBatches, { learningRate: 0 });
   const secondsPerStep = await secondsOf(stepOnce, timedSteps);
   const rows = run.sets.flatMap(({ items }) => items.map(item => item.sequences));
@@ -49,7 +49,7 @@ async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<Estim
     type: 'estimate',
     memoryBytes: peakMemoryBytes(),
     secondsPerStep,
-    seconds: steps * secondsPerStep + sequences * secondsPerSequence,
+    seconds: secondsToWrite + steps * secondsPerStep + sequences * secondsPerSequence,
   };
 }
 

@@ -6,6 +6,7 @@ import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { fingerprintRun } from './evaluate/fingerprints.ts';
+import { withBaseTexts } from './openBaseTexts.ts';
 import { openFinished } from './openFinished.ts';
 import { checkFits, evaluatorOf, type OpenedModels, refuseOtherTokenizer } from './openRun.ts';
 import { pathOf, prepareSets, tokenizerOfFinished } from './prepare.ts';
@@ -16,23 +17,25 @@ import type { Observer } from './trainer.ts';
 
 export async function evaluate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
   return withBothModels(start, observer, async ({ model, pair, tokenizer, modelFolder, baseFolder }) => {
-    const { sets } = await prepareSets(start, tokenizer);
-    if (sets.length === 0) {
+    const files = await prepareSets(start, tokenizer);
+    if (files.sets.length === 0 && !start.recipe.retain.auto) {
       throw new EngineError('data-empty', 'There is nothing to evaluate on', {
         remedy: 'Name at least one probe set.',
       });
     }
     const maxLength = start.recipe.train.max_length;
     const { runtime } = model;
-    const fingerprints = await fingerprintRun({
+    const ofFiles = await fingerprintRun({
       modelFolder,
       baseFolder,
       tokenizer,
       data: {},
-      sets,
+      sets: files.sets,
       maxLength,
       runtime,
     });
+    const judged = { ...files, tokenizer, modelFolder, baseFolder, pair, fingerprints: ofFiles };
+    const { sets, fingerprints } = await withBaseTexts(start, judged, observer);
     for (const series of seriesOf(start.recipe, sets)) observer(series);
     const evaluator = evaluatorOf(start, { pair, sets, trainSample: [], fingerprints }, observer);
     observer(await evaluator.evaluate(0, true));

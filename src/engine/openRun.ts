@@ -9,6 +9,7 @@ import { type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
 import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
 import type { TuningModel } from './model/tuningModel.ts';
+import { withBaseTexts } from './openBaseTexts.ts';
 import { type PreparedRun, pathOf, prepareRun } from './prepare.ts';
 import { type RunIdentity, runIdentity } from './runIdentity.ts';
 import { checkVocabulary, loadTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
@@ -21,33 +22,39 @@ export interface OpenedRun extends PreparedRun {
   fingerprints: Fingerprints;
   /** What a resumed run must share with its beginning. */
   identity: RunIdentity;
+  /** Of a trial: how long the base will write before the first step; 0 where it need not. */
+  secondsToWrite: number;
   close(): Promise<void>;
 }
 
 type Observer = (event: TrainerEvent) => void;
 
-export async function openRun(start: StartCommand, observer: Observer): Promise<OpenedRun> {
+/** `trial`: nothing will be trained, so what takes long and is needed for results alone is left out. */
+export async function openRun(start: StartCommand, observer: Observer, { trial = false } = {}): Promise<OpenedRun> {
   const { recipe } = start;
   const modelFolder = pathOf(start, recipe.model);
   const baseFolder = pathOf(start, recipe.retain.base);
   observer({ type: 'progress', phase: 'reading data', fraction: 0 });
   const tokenizing = (fraction: number): void => observer({ type: 'progress', phase: 'tokenizing', fraction });
-  const prepared = await prepareRun(start, tokenizing);
+  const files = await prepareRun(start, tokenizing);
 
-  await refuseOtherTokenizer(prepared.tokenizer, modelFolder, baseFolder);
+  await refuseOtherTokenizer(files.tokenizer, modelFolder, baseFolder);
   const models = await openModels(start, modelFolder, baseFolder, observer);
   try {
     const { model, pair } = models;
-    checkFits(model, prepared.tokenizer, modelFolder, recipe.train.max_length);
-    const fingerprints = await fingerprintRun({
+    checkFits(model, files.tokenizer, modelFolder, recipe.train.max_length);
+    const ofFiles = await fingerprintRun({
       modelFolder,
       baseFolder,
-      tokenizer: prepared.tokenizer,
-      data: prepared.dataHashes,
-      sets: prepared.sets,
+      tokenizer: files.tokenizer,
+      data: files.dataHashes,
+      sets: files.sets,
       maxLength: recipe.train.max_length,
       runtime: model.runtime,
     });
+    const judged = { ...files, modelFolder, baseFolder, pair, fingerprints: ofFiles };
+    const { fingerprints, secondsToWrite, ...watching } = await withBaseTexts(start, judged, observer, { trial });
+    const prepared = { ...files, ...watching };
     observer(preparedEvent(start, prepared, model, fingerprints));
     const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
     const identity = runIdentity(start, fingerprints);
@@ -55,11 +62,11 @@ export async function openRun(start: StartCommand, observer: Observer): Promise<
       ...prepared,
       model,
       modelFolder,
-
       pair,
       evaluator,
       fingerprints,
       identity,
+      secondsToWrite,
       close: models.close,
     };
   } catch (error) {

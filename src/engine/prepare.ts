@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
+import { autoSet } from '../recipe/autoSet.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { type ExampleFile, readExamples } from './data/examples.ts';
 import { RandomStream } from './data/randomStreams.ts';
@@ -109,7 +110,9 @@ export async function prepareSets(
   if (trained) for (const source of [trained.train, trained.replay]) if (source) texts.add(source);
   refuseProbeOverlap(probes, texts);
 
-  const warnings = probes.length === 0 ? ['Nothing watches for forgetting: the recipe names no retain.probes.'] : [];
+  const isWatched = probes.length > 0 || retain.auto !== undefined;
+  const warnings = isWatched ? [] : ['Nothing watches for forgetting: the recipe names no retain.probes.'];
+  if (retain.auto && retain.auto.items < itemsForVerdict) warnings.push(tooFew(autoSet, retain.auto.items));
   const templates = trained?.replay ? replayTemplates(trained.replay) : new Set<string>();
   const sets: EvaluatedSet[] = [];
   for (const probe of probes) {

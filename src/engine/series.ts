@@ -1,9 +1,12 @@
 /** Declares every series a run will report, before its first value. */
 import { type SeriesEvent, stepMetrics } from '../protocol/trainer.ts';
+import { autoSet } from '../recipe/autoSet.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 
 const nats = 'nats/token';
+
+const called = (set: string): string => (set === autoSet ? "auto, the base's own texts" : set);
 
 export function seriesOf({ method }: ResolvedRecipe, sets: EvaluatedSet[]): SeriesEvent[] {
   const one = (name: string, label: string, unit: string, lane: SeriesEvent['lane']): SeriesEvent => {
@@ -21,8 +24,8 @@ export function seriesOf({ method }: ResolvedRecipe, sets: EvaluatedSet[]): Seri
     one(stepMetrics.tokens, 'tokens', 'tokens', 'other'),
     one(stepMetrics.taskTokens, 'task tokens', 'tokens', 'other'),
     one('kl.train', 'KL to the base, training rows', nats, 'kl'),
-    ...probes.map(({ name }) => one(`kl.${name}`, `KL to the base, ${name}`, nats, 'kl')),
-    ...probes.map(({ name }) => one(`forgetting.${name}`, `forgetting of ${name}`, nats, 'forgetting')),
+    ...probes.map(({ name }) => one(`kl.${name}`, `KL to the base, ${called(name)}`, nats, 'kl')),
+    ...probes.map(({ name }) => one(`forgetting.${name}`, `forgetting of ${called(name)}`, nats, 'forgetting')),
     ...sets
       .filter(({ kind }) => kind === 'learning')
       .map(({ name }) => one(`learning.${name}`, `learning on ${name}`, nats, 'other')),

@@ -3,6 +3,7 @@
  * the one zod schema, so neither can disagree with what is checked.
  */
 import * as z from 'zod';
+import { autoSet } from './autoSet.ts';
 import { recipeSchema } from './schema.ts';
 import { withSweepKeys } from './sweepSchema.ts';
 
@@ -31,7 +32,15 @@ export interface JsonSchemaNode {
 }
 
 export function recipeJsonSchema(): JsonSchemaNode {
-  return withSweepKeys(schemaOfKeys());
+  return withShortForms(withSweepKeys(schemaOfKeys()));
+}
+
+/** A word that may stand for a whole section. */
+function withShortForms(schema: JsonSchemaNode): JsonSchemaNode {
+  const { retain, ...others } = schema.properties!;
+  const { description, markdownDescription } = retain!;
+  const auto = { type: 'string', const: autoSet, description: retain!.properties!.auto!.description };
+  return { ...schema, properties: { ...others, retain: { description, markdownDescription, anyOf: [auto, retain!] } } };
 }
 
 function schemaOfKeys(): JsonSchemaNode {
@@ -174,6 +183,28 @@ stop_if: forgetting is forgot for 2 evals      # a run that broke its budget sto
 
 Each value is checked like the key itself, and each combination like a recipe of its own; at most 100 runs. \`null\` removes a key or a
 section: \`method.replay: [null, { data: old.txt, share: 0.2 }]\`.
+
+## Texts of the base's own
+
+\`retain: auto\`, or \`retain.auto\` beside named sets, watches for forgetting without any data. Before the first step the base model itself
+writes \`items\` texts from nothing but its beginning-of-text token (or, where it has none, its end-of-text token), each token drawn as
+likely as the base thinks it (temperature 1, nothing cut off, a fixed seed). They are scored like any other set, named \`auto\`.
+
+\`\`\`yaml
+retain:                                # \`retain: auto\` alone gives numbers and no verdict
+  auto: { budget: { nats: 0.05 } }
+  probes:
+    arithmetic: { file: data/arithmetic.jsonl, budget: { points: 2 } }
+\`\`\`
+
+**What it says.** The mean rise of loss on what the base wrote estimates KL(base ‖ tuned) in nats per token, without bias and with an
+interval over texts: how much less likely the tuned model finds what the base would say unasked. \`kl.auto\` is taken from whole
+distributions, on the beginnings of 32 of them. **What it does not say.** Skills that the base seldom shows unasked (arithmetic, a rare language,
+following a chat template) weigh as little as they come up in its texts, there is no accuracy, and a change for the better counts like one
+for the worse. Name probe sets for what you would miss.
+
+The texts are written once for base, tokenizer and settings, and kept below \`~/.holdfast/cache/base-texts\`, which may be deleted at any time. Every
+variant, seed and engine on this machine is judged by the same texts. \`holdfast check\` writes none: it says how long it will take.
 
 ## Stop rules
 

@@ -127,7 +127,6 @@ const laterKeys = new Set([
 
 const laterValues = new Map<string, string[]>(
   Object.entries({
-    retain: ['auto'],
     'method.narrow.tune': ['half', 'principal', 'orthogonal'],
     'method.regularize.kind': ['l2sp', 'ewc', 'features'],
     'method.regularize.teacher': ['cache'],

@@ -1,4 +1,5 @@
 /** Rules that span several keys. Each says what is in conflict, why, and what to do. Knows no text and no files. */
+import { autoSet } from './autoSet.ts';
 import { isLaterValue } from './keyNames.ts';
 import { modulesOf } from './modules.ts';
 import type { Complaint, KeyPath } from './problem.ts';
@@ -88,6 +89,11 @@ export function adaptersRemain(tune: Tune, targets: string[]): boolean {
   );
 }
 
+const takenNames = new Map([
+  ['train', 'kl.train names the training rows'],
+  [autoSet, 'so are the texts that the base writes (retain.auto)'],
+]);
+
 /** A probe that was trained on measures nothing; learning on training rows is not learning. */
 function leaks(recipe: Recipe): Complaint[] {
   const { data, method, retain } = recipe;
@@ -107,8 +113,9 @@ function leaks(recipe: Recipe): Complaint[] {
         complaint('probe-leak', path, message, 'Put aside rows that nothing else uses, in a file of their own.'),
       );
     }
-    if (name === 'train') {
-      const message = 'A probe set cannot be called train: kl.train names the training rows';
+    const taken = takenNames.get(name);
+    if (taken) {
+      const message = `A probe set cannot be called ${name}: ${taken}`;
       found.push(complaint('bad-name', ['retain', 'probes', name], message, 'Choose another name.', 'key'));
     }
   }
@@ -158,12 +165,21 @@ function fileKinds(recipe: Recipe): Complaint[] {
 }
 
 /** A program of the user's own trains as it is written. */
-function ownProgram({ command, method, engine }: Recipe): Complaint[] {
+function ownProgram({ command, method, engine, retain }: Recipe): Complaint[] {
   if (!command) return [];
+  const noWriter = 'retain.auto needs an engine that writes with the base before it trains, which command is not';
+  const writing = complaint(
+    'conflict',
+    ['retain', autoSet],
+    noWriter,
+    'Name sets of a file under retain.probes.',
+    'key',
+  );
   const found = Object.keys(method).map(name => {
     const message = `method.${name} is not applied to the program of command: it trains as it is written`;
     return complaint('conflict', ['method', name], message, 'Leave out method, or command.', 'key');
   });
+  if (retain?.auto) found.push(writing);
   if (engine === 'auto') return found;
   const message = `engine: ${engine} and command both say what trains`;
   return [...found, complaint('conflict', ['engine'], message, 'Keep one of them.')];
@@ -191,8 +207,9 @@ function whatCalculates({ engine, runtime }: Recipe): Complaint[] {
 }
 
 function whatIsWatched({ retain }: Recipe): Complaint[] {
-  if (retain && Object.keys(retain.probes).length > 0) return [];
+  if (retain?.auto || (retain && Object.keys(retain.probes).length > 0)) return [];
   const message = 'Nothing watches for forgetting: the run will show what was learned, and not what was lost';
-  const remedy = 'Add retain.probes: a name, and a file of held-out items that stand for what must not be lost.';
+  const remedy =
+    'Add retain.probes: a name, and a file of held-out items that stand for what must not be lost. Or retain: auto, which needs no data.';
   return [{ severity: 'warning', code: 'no-retain', message, remedy, path: retain ? ['retain'] : [], at: 'key' }];
 }

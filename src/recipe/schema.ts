@@ -3,6 +3,7 @@
  * reference in the docs are generated from here. Knows nothing of files or of positions in a text.
  */
 import * as z from 'zod';
+import { autoSet } from './autoSet.ts';
 
 const path = z.string().min(1).max(1024);
 const share = z.number().min(0).lt(1);
@@ -38,7 +39,26 @@ const probeSchema = z.strictObject({
   budget: budget.optional(),
 });
 
-const retain = z
+const auto = z
+  .strictObject({
+    items: count.max(10_000).default(200).describe('Texts that the base writes. 50 at least for a verdict.'),
+    tokens: z
+      .number()
+      .int()
+      .min(8)
+      .max(4096)
+      .default(64)
+      .describe('Tokens of each; where the base ends a text sooner, it begins another. At most train.max_length − 1.'),
+    budget: z
+      .strictObject({ nats: z.number().min(0).describe('KL(base ‖ tuned) that is still "kept", in nats per token.') })
+      .optional()
+      .describe('How much may be lost before the verdict says "forgot". Without it there are numbers and no verdict.'),
+  })
+  .describe(
+    'A probe set that needs no data: texts that the base itself writes, once, before the first step. Their rise of loss estimates KL(base ‖ tuned) on what the base says unasked. `retain: auto` is short for it. See below.',
+  );
+
+const retainSection = z
   .strictObject({
     base: path
       .optional()
@@ -47,6 +67,7 @@ const retain = z
       .record(name, probeSchema)
       .default({})
       .describe('Probe sets by name. Each is scored on the base and on the tuned model; the worst gives the verdict.'),
+    auto: auto.optional(),
     prompts: z
       .array(z.string().min(1).max(4096))
       .max(32)
@@ -54,6 +75,8 @@ const retain = z
       .describe('Prompts answered by the base and by the tuned model at each evaluation, side by side.'),
   })
   .describe('What must not be lost, and how that is measured. Without it nothing watches for forgetting.');
+
+const retain = z.preprocess(value => (value === autoSet ? { auto: {} } : value), retainSection);
 
 const adapter = z
   .strictObject({
@@ -338,6 +361,7 @@ export const recipeSchema = z.strictObject({
 export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type Budget = z.output<typeof budget>;
+export type AutoProbe = z.output<typeof auto>;
 
 export const variantNames = ['plain', 'replay', 'regularized', 'narrow', 'as-written'] as const;
 export type VariantName = (typeof variantNames)[number];
@@ -351,6 +375,11 @@ export interface ResolvedRecipe extends Omit<Recipe, 'name' | 'data' | 'retain' 
   /** A variant's name, or a label such as `plain-third-rate` for an arm of a comparison. */
   variant: string;
   data: { train: string; eval: Record<string, string> };
-  retain: { base: string; probes: Record<string, { file: string; budget?: Budget }>; prompts: string[] };
+  retain: {
+    base: string;
+    probes: Record<string, { file: string; budget?: Budget }>;
+    auto?: AutoProbe;
+    prompts: string[];
+  };
   train: Omit<Recipe['train'], 'micro_batch_size'> & { micro_batch_size: number };
 }

@@ -1,8 +1,9 @@
 /** What is wrong with a recipe's `stop_if`: a rule that cannot be read, or one that this recipe can never break. */
+import { autoSet } from './autoSet.ts';
 import { fewestItems } from './fewestItems.ts';
 import { nearest } from './keyNames.ts';
 import type { Complaint, KeyPath } from './problem.ts';
-import type { Recipe } from './schema.ts';
+import type { Budget, Recipe } from './schema.ts';
 import { parseStopRule, type Span, type StopRule } from './stopRule.ts';
 
 export function stopRuleComplaints(recipe: Recipe): Complaint[] {
@@ -47,7 +48,7 @@ const stepMetrics = [
 
 /** A name without a set means any set. */
 function metricsOf({ retain, data }: Recipe): string[] {
-  const probes = Object.keys(retain?.probes ?? {});
+  const probes = [...Object.keys(retain?.probes ?? {}), ...(retain?.auto ? [autoSet] : [])];
   const evals = data.eval === undefined ? [] : typeof data.eval === 'string' ? ['eval'] : Object.keys(data.eval);
   return [
     ...stepMetrics,
@@ -58,12 +59,17 @@ function metricsOf({ retain, data }: Recipe): string[] {
 }
 
 function verdictComplaints(rule: StopRule, metric: Span, path: KeyPath, recipe: Recipe): Complaint[] {
-  const sets = Object.entries(recipe.retain?.probes ?? {});
+  const { auto, probes = {} } = recipe.retain ?? {};
+  const sets: [string, { budget?: Budget }][] = [
+    ...Object.entries(probes),
+    ...(auto ? [[autoSet, auto] as [string, typeof auto]] : []),
+  ];
   const meant = sets.filter(([name]) => rule.metric === 'forgetting' || rule.metric === `forgetting.${name}`);
   const complaint = { code: 'rule-never-breaks', path, at: 'value' as const, within: metric };
   if (meant.every(([, { budget }]) => budget === undefined)) {
     const message = `${rule.metric} has no budget, so nothing judges it as forgot`;
-    const remedy = `Give retain.probes.${meant[0]?.[0] ?? 'NAME'} a budget, or compare a number: ${rule.metric} > 0.05.`;
+    const [first = 'NAME'] = meant[0] ?? [];
+    const remedy = `Give retain.${first === autoSet ? '' : 'probes.'}${first} a budget, or compare a number: ${rule.metric} > 0.05.`;
     return [{ ...complaint, severity: 'error', message, remedy }];
   }
   const { items } = recipe.evaluate;

@@ -108,8 +108,18 @@ for (const text of later) {
   });
 }
 
-test('retain: auto and arrow data are refused as not supported yet', () => {
-  assert.equal(only('model: m\ndata: { train: a.jsonl }\nretain: auto\n').code, 'not-supported-yet');
+test('retain: auto is short for retain.auto with its defaults, and watches for forgetting', () => {
+  const short = parseRecipe('model: m\ndata: { train: a.jsonl }\nretain: auto\n');
+  const long = parseRecipe('model: m\ndata: { train: a.jsonl }\nretain: { auto: {} }\n');
+  assert.deepEqual([short.problems, long.problems], [[], []]);
+  assert.deepEqual(short.recipe?.retain, { probes: {}, prompts: [], auto: { items: 200, tokens: 64 } });
+  assert.deepEqual(short.recipe, long.recipe);
+  assert.match(only('model: m\ndata: { train: a.jsonl }\nretain: atuo\n').message, /retain must be a section/);
+  const points = parseRecipe('model: m\ndata: { train: a.jsonl }\nretain: { auto: { budget: { points: 2 } } }\n');
+  assert.ok(points.problems.some(({ message }) => /Unknown key points/.test(message)));
+});
+
+test('arrow data are refused as not supported yet', () => {
   assert.match(only(start.replace('a.jsonl', 'a.arrow')).message, /arrow/);
 });
 

@@ -66,6 +66,17 @@ test('a probe set may not read a file that is trained on, replayed or measured a
   assert.deepEqual(problemsOf('', probe('b/a.jsonl')), []);
 });
 
+test('what the base writes is a set called auto: no file may be, rules may name it, and a command has none', () => {
+  assert.deepEqual(problemsOf('', 'retain: { probes: { auto: { file: p.txt } } }'), [
+    ['bad-name', 'retain.probes.auto', 3],
+  ]);
+  assert.deepEqual(problemsOf('stop_if: forgetting.auto > 0.1', 'retain: auto'), []);
+  assert.deepEqual(problemsOf('stop_if: forgetting.auto is forgot', 'retain: auto'), [
+    ['rule-never-breaks', 'stop_if.0', 4],
+  ]);
+  assert.deepEqual(problemsOf('command: [python, train.py]', 'retain: auto'), [['conflict', 'retain.auto', 3]]);
+});
+
 test('a probe set called train is refused: kl.train means the training rows', () => {
   assert.deepEqual(problemsOf('', 'retain: { probes: { train: { file: p.txt } } }'), [
     ['bad-name', 'retain.probes.train', 3],

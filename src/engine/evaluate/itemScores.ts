@@ -114,11 +114,19 @@ export async function encodeLearningItems(
   let last = -1;
   for (const sequence of (await encodeExamples(source, tokenizer, options)).sequences) {
     if (sequence.example === last) items.at(-1)!.sequences.push(sequence);
-    else items.push({ line: sequence.line, sequences: [sequence], main: 0, conclude: meanLoss });
+    else items.push(textItem(sequence.line, [sequence]));
     last = sequence.example;
   }
   return items;
 }
+
+/** What is scored by the mean over all its tokens. */
+export const textItem = (line: number, sequences: ScoredSequence[]): EncodedItem => ({
+  line,
+  sequences,
+  main: 0,
+  conclude: meanLoss,
+});
 
 function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): EncodedItem {
   const { line } = item;
@@ -127,9 +135,9 @@ function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): E
     case 'text':
       if (item.context !== undefined) {
         const answer = encodeAnswer(item.context, item.text, tokenizer);
-        return { line, sequences: [answer], main: 0, conclude: meanLoss };
+        return textItem(line, [answer]);
       }
-      return { line, sequences: splitText(whole(item.text).ids, maxLength), main: 0, conclude: meanLoss };
+      return textItem(line, splitText(whole(item.text).ids, maxLength));
     case 'choice': {
       const { context, choices, gold, delimiter = '' } = item;
       const sequences = choices.map(choice => encodeAnswer(context, delimiter + choice, tokenizer));

@@ -1,5 +1,6 @@
 /** Which token follows: the likeliest, or one drawn by its probability. Knows nothing of models or texts. */
 import { RandomStream } from '../data/randomStreams.ts';
+import { EngineError } from '../engineError.ts';
 
 /** `index`: how many tokens the text has so far; `lane`: which text it is. */
 export type PickToken = (logits: Float32Array, index: number, lane: number) => number;
@@ -35,6 +36,9 @@ function drawn(logits: Float32Array, { temperature, topP }: Omit<Drawing, 'seed'
   const tokenAt = (place: number): number => (order ? order[place]! : place);
   let left = 0;
   for (let place = 0; place < count; place++) left += weights[tokenAt(place)]!;
+  if (!(left > 0 && left < Number.POSITIVE_INFINITY)) {
+    throw new EngineError('not-finite', 'The model gives no finite probabilities of the next token');
+  }
   left *= uniform;
   let last = tokenAt(0);
   for (let place = 0; place < count; place++) {

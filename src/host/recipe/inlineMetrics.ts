@@ -7,6 +7,7 @@ import type { MetricSeries } from '../../domain/metricSeries.ts';
 import type { RunState } from '../../domain/runState.ts';
 import { sparkline } from '../../domain/sparkline.ts';
 import { formatNumber, setSentence } from '../../domain/words.ts';
+import { autoSet } from '../../recipe/autoSet.ts';
 import type { KeyPath } from '../../recipe/problem.ts';
 import { plain } from '../markdown.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
@@ -106,7 +107,9 @@ export class InlineMetrics implements vscode.Disposable {
     this.shown = new Map();
     const byLine = new Map<number, vscode.DecorationOptions>();
     for (const metric of metricsOf(run.state)) {
-      const line = lineOf(rangeOf(metric.path));
+      // `retain: auto` has no key of its own.
+      const isAuto = metric.path[1] === autoSet;
+      const line = lineOf(rangeOf(metric.path) ?? (isAuto ? rangeOf(['retain']) : undefined));
       if (line === undefined || line >= document.lineCount || byLine.has(line)) continue;
       byLine.set(line, optionsFor(document.lineAt(line).range.end, metric, title));
       this.shown.set(line, metric.text);
@@ -141,10 +144,15 @@ function metricsOf(state: RunState): InlineMetric[] {
       score.verdict ?? 'cannot tell'
     ];
     if (!series) continue;
-    add(['retain', 'probes', set], `forgetting.${set}`, setSentence(set, score, vscode.l10n.t), {
-      text: `${drawn(series)} ${signed(score.value)}${verdict}`,
-      colour: score.verdict ? colour : 'holdfast.inlineMetrics',
-    });
+    add(
+      set === autoSet ? ['retain', set] : ['retain', 'probes', set],
+      `forgetting.${set}`,
+      setSentence(set, score, vscode.l10n.t),
+      {
+        text: `${drawn(series)} ${signed(score.value)}${verdict}`,
+        colour: score.verdict ? colour : 'holdfast.inlineMetrics',
+      },
+    );
   }
   return metrics;
 }
