@@ -47,6 +47,20 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def memory_room_bytes() -> int:
+    """What this process could hold in all: what it has, and what nobody has."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved())
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
+            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        with open("/proc/self/statm", encoding="utf-8") as own:
+            return available + int(own.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+
+
 def finished_event(reason: str, *, step: int = 0, seconds: float = 0, tokens: int = 0) -> dict[str, Any]:
     return {
         "type": "finished",

@@ -10,10 +10,12 @@ import torch
 
 from .engine_error import EngineError
 from .environment import environment
+from .evaluate.base_texts import add_base_texts, announce_base_texts
 from .evaluate.evaluator import Evaluator
 from .evaluate.fingerprints import digest
 from .evaluate.model_pair import ModelPair
-from .model.memory import Load, Shape, bytes_needed
+from .model.memory import Shape, bytes_needed
+from .model.memory_sizes import load_of
 from .model.open_tuning_model import open_tuning_model
 from .model.precision import Precision, choose_precision
 from .model.save_model import ModelWriter
@@ -38,9 +40,12 @@ class OpenedRun:
     fingerprints: dict
     identity: RunIdentity
     """What a resumed run must share with its beginning."""
+    seconds_to_write: float
+    """Of a trial: how long the base will write before the first step."""
 
 
-def open_run(start: Start, observer: Observer) -> OpenedRun:
+def open_run(start: Start, observer: Observer, *, trial: bool = False) -> OpenedRun:
+    """`trial`: nothing will be trained, so what takes long and is needed for results alone is left out."""
     recipe = start.recipe
     observer({"type": "progress", "phase": "loading", "fraction": 0})
     prepared = prepared_of(start)
@@ -52,6 +57,7 @@ def open_run(start: Start, observer: Observer) -> OpenedRun:
     check_fits(model, prepared, start)
     refuse_other_reading(model_folder, prepared.about["tokenizer"]["samples"])
     pair = ModelPair(model, open_other_base(start, model, base_folder) if base_folder != model_folder else None)
+    seconds_to_write = open_base_texts(start, prepared, pair, observer, trial=trial)
     fingerprints = {**prepared.about["fingerprints"], "cacheKey": cache_key(prepared, precision)}
     observer(_prepared_event(start, prepared, model, fingerprints, threads))
     return OpenedRun(
@@ -63,7 +69,23 @@ def open_run(start: Start, observer: Observer) -> OpenedRun:
         writer=ModelWriter(model, model_folder, model.lora, recipe["output"]["dtype"]),
         fingerprints=fingerprints,
         identity=run_identity(prepared, computes(precision)),
+        seconds_to_write=seconds_to_write,
     )
+
+
+def open_base_texts(
+    start: Start, prepared: Prepared, pair: ModelPair, observer: Observer, *, trial: bool = False
+) -> float:
+    """`retain: auto`: adds its set. A trial only tells how many seconds the base will write."""
+    if trial:
+        return announce_base_texts(prepared, pair)
+    folder = path_of(start, start.recipe["retain"]["base"])
+
+    def tell(done: float) -> None:
+        observer({"type": "progress", "phase": "base writes", "fraction": done})
+
+    add_base_texts(prepared, pair, folder, tell)
+    return 0.0
 
 
 def path_of(start: Start, written: str) -> str:
@@ -136,7 +158,6 @@ def runtime_of(precision: Precision) -> dict[str, str]:
 
 def memory_needed(start: Start, model: TunedLanguageModel) -> int:
     recipe, config = start.recipe, model.transformer.config.get_text_config()
-    teacher = model.teacher
     width = config.hidden_size
     is_cpu = model.device.type == "cpu"
     return bytes_needed(
@@ -148,16 +169,7 @@ def memory_needed(start: Start, model: TunedLanguageModel) -> int:
             inner=getattr(config, "intermediate_size", None) or 4 * width,
             vocabulary=model.vocabulary_size,
         ),
-        Load(
-            rows=recipe["train"]["micro_batch_size"],
-            length=recipe["train"]["max_length"],
-            weight_bytes=4 if is_cpu else model.transformer.dtype.itemsize,
-            compute_bytes=model.precision.compute.itemsize,
-            is_adapter=model.lora is not None,
-            has_teacher=teacher is not None,
-            has_copy=teacher is not None and teacher.teacher == "copy",
-            recomputes=bool(recipe["train"].get("gradient_checkpointing")),
-        ),
+        load_of(recipe, 4 if is_cpu else model.transformer.dtype.itemsize, model.precision.compute.itemsize),
     )
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import tempfile
 import unittest
 
 import numpy as np
 import torch
+import transformers
 
 from torch_engine.atomic_file import write_folder
 from torch_engine.batch import Tokens, make_batch
@@ -14,9 +16,16 @@ from torch_engine.checkpoints import CheckpointName, Checkpoints, Progress, expe
 from torch_engine.data.random_streams import RandomStream
 from torch_engine.engine_error import EngineError
 from torch_engine.methods.narrow import narrowed_names
-from torch_engine.out_of_memory import named, settings_that_save
+from torch_engine.model.memory_sizes import ModelSizes
+from torch_engine.model.open_tuning_model import open_tuning_model
+from torch_engine.model.precision import choose_precision
+from torch_engine.open_run import memory_needed
+from torch_engine.out_of_memory import named, savings, settings_that_fit
 from torch_engine.protocol import NotProtocol, Start, decode_command, encode_line, travelling
 from torch_engine.state.state_store import StateStore
+from torch_engine.weights.safetensors import TensorInfo, write_safetensors
+
+adam = {"weight_decay": 0.0, "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "max_grad_norm": 1.0, "seed": 1}
 
 llama = {
     "model.embed_tokens.weight": 2,
@@ -161,18 +170,68 @@ class Streams(unittest.TestCase):
 
 
 class Memory(unittest.TestCase):
-    recipe = {"train": {"micro_batch_size": 8, "max_length": 512}, "method": {}}
+    recipe = {"train": {"batch_size": 8, "micro_batch_size": 8, "max_length": 512}, "method": {}}
 
-    def test_running_out_is_named_with_what_saves_most_first(self) -> None:
-        start = Start("train", 1, self.recipe, {}, {}, None, None, None, False)
-        error = named(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 3 bytes"), start)
+    def setUp(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        config = {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128, "vocab_size": 1000}
+        with open(os.path.join(self.folder, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        layer = {"self_attn.q_proj": (64, 64), "self_attn.v_proj": (32, 64), "mlp.up_proj": (128, 64)}
+        names = {f"model.layers.{n}.{name}.weight": shape for n in range(2) for name, shape in layer.items()}
+        shapes = {"model.embed_tokens.weight": (1000, 64), **names}
+        infos = [TensorInfo(name, shape, torch.float16) for name, shape in shapes.items()]
+        write_safetensors(os.path.join(self.folder, "model.safetensors"), infos, lambda name: torch.zeros(shapes[name]))
+
+    def start(self, recipe: dict) -> Start:
+        return Start("train", 1, {"model": "m", **recipe}, {"m": self.folder}, {}, None, None, None, False)
+
+    def test_running_out_is_named_with_settings_and_what_they_need_by_the_models_own_sizes(self) -> None:
+        error = named(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 3 bytes"), self.start(self.recipe))
         self.assertEqual(error.code, "out-of-memory")
-        self.assertRegex(error.remedy, "adapter.*micro_batch_size: 4.*max_length: 256")
-        self.assertIsNone(named(RuntimeError("shapes do not fit"), start))
+        self.assertRegex(error.remedy, r"are there. By our estimate .*micro_batch_size: \d \(.+ [GM]B, the same result\)")
+        self.assertIsNone(named(RuntimeError("shapes do not fit"), self.start(self.recipe)))
+
+    def test_where_a_models_sizes_cannot_be_read_settings_are_named_without_numbers(self) -> None:
+        os.remove(os.path.join(self.folder, "config.json"))
+        self.assertRegex(named(MemoryError("x"), self.start(self.recipe)).remedy, "^Any of these.*adapter.*max_length: 256")
+
+    def test_only_what_fits_is_named_the_greatest_gain_first_and_of_numbers_the_nearest_that_fits(self) -> None:
+        sizes = ModelSizes(self.folder)
+        need = sizes.bytes_for(self.recipe)
+        half = {**self.recipe, "train": {**self.recipe["train"], "micro_batch_size": 4}}
+        text = settings_that_fit(self.recipe, sizes.bytes_for, sizes.bytes_for(half) + 1)
+        self.assertIn("train.micro_batch_size: 4 ", text)
+        self.assertNotIn("narrow", text)  # Saves weights, of which this model has few.
+        self.assertRegex(settings_that_fit(self.recipe, sizes.bytes_for, need), "gradient_checkpointing.*adapter")
+
+    def test_what_fits_together_only_is_told_together_and_what_never_fits_is_told_too(self) -> None:
+        sizes = ModelSizes(self.folder)
+        everything = {
+            **self.recipe,
+            "adapter": {"type": "lora", "r": 8, "target_modules": ["q_proj", "v_proj"]},
+            "train": {**self.recipe["train"], "micro_batch_size": 1, "max_length": 16, "gradient_checkpointing": True},
+        }
+        least = sizes.bytes_for(everything)
+        self.assertRegex(settings_that_fit(self.recipe, sizes.bytes_for, least + 1), "together these do: .*; .*adapter")
+        self.assertIn("take a smaller model", settings_that_fit(self.recipe, sizes.bytes_for, least // 2))
 
     def test_nothing_is_suggested_that_the_recipe_does_already(self) -> None:
-        recipe = {**self.recipe, "adapter": {}, "train": {"micro_batch_size": 1, "max_length": 64, "gradient_checkpointing": True}}
-        self.assertEqual(settings_that_save(recipe), ["train.max_length: 32"])
+        recipe = {**self.recipe, "adapter": {"r": 1}, "train": {"micro_batch_size": 1, "max_length": 32, "gradient_checkpointing": True}}
+        self.assertEqual([saving.setting for saving in savings(recipe)], ["train.max_length: 16"])
+
+    def test_an_estimate_without_the_model_is_that_of_the_open_model(self) -> None:
+        adapter = {"type": "lora", "r": 8, "alpha": 16, "target_modules": ["q_proj", "v_proj"]}
+        for change in ({}, {"adapter": adapter}, {"method": {"narrow": {"tune": ["attention"]}}}):
+            with self.subTest(change=change), tempfile.TemporaryDirectory() as folder:
+                recipe = {**self.recipe, **change, "train": {**self.recipe["train"], **adam}}
+                config = transformers.LlamaConfig(
+                    vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, tie_word_embeddings=True
+                )
+                transformers.LlamaForCausalLM(config).save_pretrained(folder)
+                model = open_tuning_model(folder, recipe, choose_precision(recipe))
+                self.assertEqual(ModelSizes(folder).bytes_for(recipe), memory_needed(self.start(recipe), model))
 
 
 class Folders(unittest.TestCase):
