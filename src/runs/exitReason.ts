@@ -91,6 +91,9 @@ function guess({ exit, outOfMemoryKills }: Ending): ErrorReport {
   if (/EACCES|permission denied/i.test(words)) {
     return { code: 'no-permission', message: `The trainer lacked a permission: ${lastWords(exit)}` };
   }
+  if (exit.signal && ownFaults.has(exit.signal)) {
+    return { code: 'trainer-exit', message: `The trainer crashed (${exit.signal})${said(exit)}`, remedy: readItsLog };
+  }
   if (exit.signal) {
     // Only Linux tells whom it killed for want of memory.
     const perhaps = exit.signal === 'SIGKILL' && process.platform !== 'linux' ? ', perhaps for want of memory' : '';
@@ -99,9 +102,14 @@ function guess({ exit, outOfMemoryKills }: Ending): ErrorReport {
   return {
     code: 'trainer-exit',
     message: `The trainer ${howItEnded(exit)} without saying why${said(exit)}`,
-    remedy: 'What it printed stands in trainer.log of the run folder.',
+    remedy: readItsLog,
   };
 }
+
+const readItsLog = 'What it printed stands in trainer.log of the run folder.';
+
+/** Signals that a program brings on itself. */
+const ownFaults = new Set<string>(['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP']);
 
 function howItEnded({ code, signal }: TrainerExit): string {
   return signal ? `was ended by ${signal}` : `left with exit code ${code}`;

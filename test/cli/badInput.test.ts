@@ -346,6 +346,13 @@ const cases: Case[] = [
     remedy: /save_pretrained/,
   },
   {
+    title: 'a chat template that cannot be read',
+    files: { 'train.jsonl': '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}' },
+    prepare: withModel(m => writeFile(join(m, 'tokenizer_config.json'), '{"chat_template":"{% if %}"}')),
+    says: /chat template cannot be read/,
+    remedy: /chat_template/,
+  },
+  {
     title: 'weights that Git LFS has not fetched',
     prepare: withModel(m =>
       writeFile(join(m, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n'),

@@ -64,6 +64,7 @@ const endings: [string, FakeTrainerOptions, string, RegExp][] = [
   ],
   ['that found the disk full', { dieAtStep: 3, says: 'ENOSPC: no space left on device' }, 'disk-full', /disk full/],
   ['that was killed from outside', { dieAtStep: 3, signal: 'SIGKILL' }, 'killed', /killed from outside \(SIGKILL\)/],
+  ['that crashed', { dieAtStep: 3, signal: 'SIGSEGV' }, 'trainer-exit', /crashed \(SIGSEGV\)/],
   [
     'that fails in order',
     { failed: { code: 'bad-row', message: 'Row 3 has no text', file: 'a.jsonl', line: 3 } },

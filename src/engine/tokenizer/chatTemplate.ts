@@ -157,6 +157,10 @@ function parse(text: string): Template {
     return template;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError('chat-template', `The tokenizer's chat template cannot be read: ${why}`, { cause });
+    throw new EngineError('chat-template', `The tokenizer's chat template cannot be read: ${why}`, {
+      remedy:
+        'Correct chat_template in tokenizer_config.json (or chat_template.jinja), or write rows of {prompt, completion}.',
+      cause,
+    });
   }
 }
