@@ -179,6 +179,7 @@ sweep:
   method.regularize.weight: [0.1, 0.3, 1]
   train.seed: [1, 2, 3]                        # several seeds: what holds in all of them is more than luck
 stop_if: forgetting is forgot for 2 evals      # a run that broke its budget stops early
+evaluate: { every: 25, items: 64 }             # during the run, a verdict takes 50 items
 \`\`\`
 
 Each value is checked like the key itself, and each combination like a recipe of its own; at most 100 runs. \`null\` removes a key or a
