@@ -9,14 +9,17 @@ import {
   type PreparedTraining,
   preparedFiles,
   preparedVersion,
+  type TextsToWrite,
 } from '../protocol/prepared.ts';
 import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
+import { autoSet } from '../recipe/autoSet.ts';
 import { writeAtomic } from './atomicFile.ts';
 import type { RowPlan } from './data/rowPlan.ts';
 import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
 import type { OnFraction } from './data/sequences.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
+import { baseTextsOf, fingerprintsWith, knownBaseTexts } from './evaluate/baseTexts.ts';
 import { type EvaluatedSet, subsetOrder } from './evaluate/evaluator.ts';
 import { digest, fingerprintFiles } from './evaluate/fingerprints.ts';
 import { scoredRows } from './evaluate/itemScores.ts';
@@ -47,17 +50,18 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   if (folder === undefined) throw new EngineError('protocol', 'The job prepare was not told where to write');
   const progress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
   progress('reading data', 0);
-  const run = await prepareFor(start, fraction => progress('tokenizing', fraction));
+  const read = await prepareFor(start, fraction => progress('tokenizing', fraction));
   const [modelFolder, baseFolder] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
-  await refuseOtherTokenizer(run.tokenizer, modelFolder, baseFolder);
+  await refuseOtherTokenizer(read.tokenizer, modelFolder, baseFolder);
   progress('fingerprints', 0);
-  const { sets, tokenizer } = run;
-  const data = isWhole(run) ? run.dataHashes : {};
+  const data = isWhole(read) ? read.dataHashes : {};
+  const { tokenizer, sets } = read;
   const { max_length: maxLength } = start.recipe.train;
-  const files = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength });
+  const found = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength });
+  const { run, files, texts } = await withKnownTexts(start, read, found);
   progress('writing prepared data', 0);
-  const prepared = { ...describe(start, run, files), ...(isWhole(run) && training(start, run, files)) };
-  const arrays = { ...(isWhole(run) && trainingArrays(start, run)), ...scoredArrays(sets) };
+  const prepared = { ...describe(start, run, files, texts), ...(isWhole(run) && training(start, run, files)) };
+  const arrays = { ...(isWhole(run) && trainingArrays(start, run)), ...scoredArrays(run.sets) };
   await whenThereIsRoom(() => write(folder, prepared, arrays), observer, control);
   const seconds = (performance.now() - startedAt) / 1000;
   return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
@@ -73,6 +77,20 @@ function prepareFor(start: StartCommand, onProgress: OnFraction): Promise<Prepar
 
 const isWhole = (run: PreparedWatching): run is PreparedRun => 'plan' in run;
 
+/** Nothing is written here: a set of what the base wrote, or what it has to write. */
+async function withKnownTexts<R extends PreparedWatching>(
+  { recipe, outputs }: StartCommand,
+  run: R,
+  files: Files,
+): Promise<{ run: R; files: Files; texts?: TextsToWrite }> {
+  if (!recipe.retain.auto) return { run, files };
+  const { base } = files.scoring;
+  const texts = baseTextsOf(recipe.retain.auto, recipe.train, run.tokenizer, String(base), outputs.cache);
+  const known = await knownBaseTexts(texts);
+  if (!known) return { run, files, texts: { ...texts, order: subsetOrder(texts.items) } };
+  return { run: { ...run, sets: [...run.sets, known] }, files: fingerprintsWith(files, known) };
+}
+
 type Described = Omit<PreparedData, 'bytes' | 'sections'>;
 type Files = Awaited<ReturnType<typeof fingerprintFiles>>;
 
@@ -84,7 +102,7 @@ function write(folder: string, prepared: Described, arrays: Record<string, Secti
   });
 }
 
-function describe(start: StartCommand, run: PreparedWatching, files: Files): Described {
+function describe(start: StartCommand, run: PreparedWatching, files: Files, texts?: TextsToWrite): Described {
   const { recipe } = start;
   const { tokenizer, sets, warnings } = run;
   const { scoring, ...fingerprints } = files;
@@ -93,12 +111,13 @@ function describe(start: StartCommand, run: PreparedWatching, files: Files): Des
     maxLength: recipe.train.max_length,
     scoring: { rows: scoredRows, lengthStep: bucketStep(recipe.train.max_length, scoringParts) },
     sets: describeSets(sets),
+    ...(texts && { textsToWrite: texts }),
     prompts: recipe.retain.prompts.map(text => ({ text, ids: tokenizer.encode(text) })),
     answers: { tokens: answerTokens, promptTokens },
     tokenizer: { ...describeTokenizer(tokenizer), samples: tokenizerSamples(run) },
     fingerprints,
     scoringKey: digest(scoring),
-    series: seriesOf(recipe, sets),
+    series: seriesOf(recipe, texts ? [...sets, { name: autoSet, kind: 'text' }] : sets),
     warnings,
     evaluate: recipe.evaluate,
   };

@@ -8,7 +8,10 @@ const nats = 'nats/token';
 
 const called = (set: string): string => (set === autoSet ? "auto, the base's own texts" : set);
 
-export function seriesOf({ method }: ResolvedRecipe, sets: EvaluatedSet[]): SeriesEvent[] {
+export function seriesOf(
+  { method }: ResolvedRecipe,
+  sets: readonly Pick<EvaluatedSet, 'name' | 'kind'>[],
+): SeriesEvent[] {
   const one = (name: string, label: string, unit: string, lane: SeriesEvent['lane']): SeriesEvent => {
     return { type: 'series', name, label, unit, lane };
   };

@@ -41,6 +41,22 @@ export interface PreparedSet {
   order: number[];
 }
 
+/** Texts for `retain: auto` that the base has yet to write, and where they are kept then. */
+export interface TextsToWrite {
+  items: number;
+  /** Of each item. */
+  tokens: number;
+  /** The token that every text begins with. */
+  start: number;
+  /** Tokens that end one. */
+  stop: readonly number[];
+  key: string;
+  file: string;
+  /** Of the items, as in a set. */
+  order: number[];
+  budget?: Budget;
+}
+
 /** What is trained on. */
 export interface PreparedTraining {
   /** Optimizer steps of the whole run. */
@@ -63,6 +79,8 @@ export interface PreparedData extends Partial<PreparedTraining> {
   maxLength: number;
   scoring: { rows: number; lengthStep: number };
   sets: PreparedSet[];
+  /** Absent where nobody asks for them, or where they are a set already. */
+  textsToWrite?: TextsToWrite;
   prompts: { text: string; ids: number[] }[];
   answers: { tokens: number; promptTokens: number };
   tokenizer: {

@@ -22,7 +22,7 @@ timed_steps = 2
 
 def check(start: Start, observer: Observer) -> Event:
     started_at = time.monotonic()
-    run = open_run(start, observer)
+    run = open_run(start, observer, trial=True)
     observer(run.prepared.about["firstBatch"])
     observer({"type": "progress", "phase": "checks", "fraction": 0})
     check_step_zero(run, observer)
@@ -56,7 +56,7 @@ def _estimate(run: OpenedRun, start: Start) -> Event:
         "type": "estimate",
         "memoryBytes": peak_memory_bytes(),
         "secondsPerStep": seconds_per_step,
-        "seconds": prepared.steps * seconds_per_step + scored * seconds_per_sequence,
+        "seconds": run.seconds_to_write + prepared.steps * seconds_per_step + scored * seconds_per_sequence,
     }
 
 

@@ -14,7 +14,7 @@ from .evaluate.model_pair import ModelPair
 from .model.precision import choose_precision
 from .model.tuned_language_model import TunedLanguageModel
 from .open_finished import open_finished
-from .open_run import Observer, cache_key, check_fits, evaluator_of, path_of, use_threads
+from .open_run import Observer, cache_key, check_fits, evaluator_of, open_base_texts, path_of, use_threads
 from .prepared import Prepared, prepared_of
 from .protocol import Event, Start
 from .samples import Sampler
@@ -24,6 +24,7 @@ Work = Callable[[TunedLanguageModel, ModelPair, Prepared], None]
 
 def evaluate(start: Start, observer: Observer) -> Event:
     def work(model: TunedLanguageModel, pair: ModelPair, prepared: Prepared) -> None:
+        open_base_texts(start, prepared, pair, observer)
         if not prepared.sets:
             remedy = "Name at least one probe set."
             raise EngineError("data-empty", "There is nothing to evaluate on", remedy=remedy)

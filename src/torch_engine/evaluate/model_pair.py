@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..batch import Batch, ignored_label
-from ..model.tuned_language_model import TunedLanguageModel
+from ..model.tuned_language_model import Pick, TunedLanguageModel
 
 
 
@@ -23,6 +23,10 @@ class ModelPair:
 
     def answer(self, ids: list[int], who: str, *, most: int, limit: int, stop: set[int]) -> list[int]:
         return self._of(who).answer(ids, who, most=most, limit=limit, stop=stop)
+
+    def write(self, start: int, rows: int, pick: Pick) -> None:
+        """Texts of the base, side by side from one token on."""
+        self._of("base").write("base", start, rows, pick)
 
     def divergence(self, batch: Batch) -> np.ndarray:
         """(B, T) KL(base ‖ tuned) of each labelled position, 0 elsewhere."""

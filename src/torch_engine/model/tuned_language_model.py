@@ -8,7 +8,7 @@ B rows, T length, N label tokens of the batch, D width
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class Parts:
     state: StateStore
     precision: Precision
     parameters: int
+
+
+Pick = Callable[[torch.Tensor], "list[int] | None"]
+"""From the (B, V) logits behind each row to its next token; None: enough."""
 
 
 class TunedLanguageModel:
@@ -156,6 +160,17 @@ class TunedLanguageModel:
                 cache, fresh = found.past_key_values, torch.tensor([[following]], device=self.device)
         return answer
 
+    @torch.no_grad()
+    def write(self, which: str, start: int, rows: int, pick: Pick) -> None:
+        """Rows that begin with one token and grow by what `pick` says, until it says nothing."""
+        with self._weights(which) as (model, head), self._parts.precision.autocast():
+            cache, following = None, [start] * rows
+            while following is not None:
+                fresh = torch.tensor(following, device=self.device)[:, None]
+                found = model.get_decoder()(input_ids=fresh, past_key_values=cache, use_cache=True)
+                cache = found.past_key_values
+                following = pick(head.logits(found.last_hidden_state[:, -1]).float().cpu())
+
     def settle(self, values: dict[torch.nn.Parameter, torch.Tensor]) -> None:
         """From here on `tuned` means these values, adapters off: the weights as they are saved. No step can follow."""
         self._settled = values
@@ -214,7 +229,7 @@ class TunedLanguageModel:
             raise EngineError("model-unsupported", f"{name} cannot take packed rows", remedy="Set train.packing: false.")
         with self._weights(which, from_copy=from_copy) as (model, head), self._parts.precision.autocast():
             hidden = model.get_decoder()(**inputs).last_hidden_state
-        return hidden.flatten(0, 1)[index], head
+        return hidden.flatten(0, 1).index_select(0, index), head
 
     @contextlib.contextmanager
     def _weights(self, which: str, *, from_copy: bool = False) -> Iterator[tuple[transformers.PreTrainedModel, Head]]:
