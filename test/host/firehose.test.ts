@@ -67,8 +67,7 @@ suite('Many points', () => {
     );
     assert(came > 0, 'no point came');
     assert(isWithinCpu(share, limitShare), `${share.toFixed(1)} % of a core at ${pointsASecond} points/s`);
-    // A pause of the machine may let one more through.
-    assert(updatesASecond <= 1.2 * mostUpdates, `${updatesASecond.toFixed(1)} updates a second`);
+    assert(updatesASecond <= mostUpdates, `${updatesASecond.toFixed(1)} updates a second`);
   });
 });
 

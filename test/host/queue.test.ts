@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
 import { QueueDrag } from '../../src/host/runs/queueDrag.ts';
@@ -93,6 +94,21 @@ suite('The queue', () => {
     assert.equal(app.model.get(ids[0]!)?.status, 'queued');
     await vscode.commands.executeCommand('holdfast.releaseQueue');
     await runWith(app, ids[0]!, ({ status }) => status === 'finished');
+  });
+
+  test('says who on another machine holds it up, and what to do', async () => {
+    const { running, ids } = await queueOf(app, 1);
+    const { runnerLock } = app.model.get(running)!.store;
+    const held = await readFile(runnerLock, 'utf8');
+    await writeFile(runnerLock, JSON.stringify({ ...JSON.parse(held), host: 'cluster-7', bootId: 'another' }));
+    await until('the other machine', () => queueRow(app).description === '1 · on another machine');
+    assert.match(
+      String(queueRow(app).tooltip),
+      /^process \d+ on cluster-7 holds .*; if there is no such machine, remove/,
+    );
+    await writeFile(runnerLock, held);
+    await until('the queue of this machine', () => queueRow(app).description === '1');
+    await end(app, running, ids);
   });
 
   test('waits for the user after an error when it is told to', async () => {

@@ -33,7 +33,7 @@ export interface PageBackend {
 
 const frameMs = 16;
 /** Eyes follow no more of a curve that grows by hundreds of points a moment. */
-const crowdedMs = 100;
+const crowdedMs = 125;
 const crowd = 64;
 const mostInFlight = 4;
 

@@ -1,6 +1,7 @@
 /** The queues of the workspace's stores: which run comes when, and whether any is taken. Polled, as the runs are. */
 import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
+import { lockedElsewhere } from '../../runs/lock.ts';
 import { emptyQueue, inQueueOrder, type Queue, readQueue } from '../../runs/queue.ts';
 import type { Store } from '../../runs/store.ts';
 import type { RunEntry, RunsModel } from './runsModel.ts';
@@ -12,7 +13,7 @@ export class QueueModel implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #listener: vscode.Disposable;
-  readonly #queues = new Map<string, { queue: Queue; changedAt: number }>();
+  readonly #queues = new Map<string, { queue: Queue; changedAt: number; elsewhere: string | null }>();
   /** When one more attempt of a run was asked for. */
   readonly #resumedAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -34,6 +35,11 @@ export class QueueModel implements vscode.Disposable {
 
   queueOf({ folder }: Store): Queue {
     return this.#queues.get(folder)?.queue ?? emptyQueue;
+  }
+
+  /** Who on another machine keeps the queue from going on here, in words with the remedy. */
+  elsewhere({ folder }: Store): string | null {
+    return this.#queues.get(folder)?.elsewhere ?? null;
   }
 
   /** The head of each store's queue first. */
@@ -73,10 +79,11 @@ export class QueueModel implements vscode.Disposable {
       ({ mtimeMs }) => mtimeMs,
       () => 0,
     );
+    const elsewhere = await lockedElsewhere(store.runnerLock);
     const before = this.#queues.get(store.folder);
-    if (before?.changedAt === changedAt) return false;
+    if (before?.changedAt === changedAt && before.elsewhere === elsewhere) return false;
     const queue = await readQueue(store);
-    this.#queues.set(store.folder, { queue, changedAt });
+    this.#queues.set(store.folder, { queue, changedAt, elsewhere });
     if (before && !before.queue.held && queue.held?.run) this.#held.fire(queue.held.run);
     return true;
   }
