@@ -46,6 +46,7 @@ checkpoint: { every: 50 }
 export const starterRetain = `retain:                                  # what must not be lost, and how much of it may be
   probes:
     general: { file: ${starterFiles.probe}, budget: { nats: 0.05 } }   # held-out text of the old kind; never trained on
+  # auto: { budget: { nats: 0.05 } }    # needs no data: judges by texts that the base writes itself
   prompts:
     - "Write a prompt here that the model answers well today."
 `;

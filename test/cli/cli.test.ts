@@ -234,6 +234,13 @@ test('eval judges a model against its base without a run', async () => {
   assert.equal(code, 0);
   assert.deepEqual(Object.keys(JSON.parse(stdout).forgetting), ['general']);
   assert.deepEqual(runFolders(project), []);
+  const own = ['eval', 'holdfast-tiny', '--base', 'holdfast-tiny', '--auto', '--budget', 'auto=0.05nats'];
+  const judged = await holdfast(project, own);
+  assert.equal(judged.code, 0);
+  assert.match(
+    judged.stdout,
+    /auto \(\d+ of the base's own texts\): .*\. The base wrote them itself.*KL\(base ‖ tuned\)/,
+  );
   const stray = await holdfast(project, [...words, '--budget', 'genral=0.05nats', '--fail-on', 'forgot']);
   assert.equal(stray.code, 2, 'a budget of no set would let everything pass');
   assert.match(stray.stderr, /genral/);

@@ -94,9 +94,14 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
   leave(options.exitCode ?? 0);
 }
 
+const probeNames = ({ recipe: { retain } }: StartCommand): string[] => [
+  ...Object.keys(retain.probes),
+  ...(retain.auto ? ['auto'] : []),
+];
+
 function prepare(start: StartCommand, steps: number): void {
   const { recipe } = start;
-  const names = Object.keys(recipe.retain.probes);
+  const names = probeNames(start);
   say({
     type: 'prepared',
     fingerprints: {
@@ -180,7 +185,7 @@ function evaluation(start: StartCommand, step: number, final: boolean, options: 
     base: 3,
     tuned: 3 - learned,
   };
-  const sets = Object.keys(recipe.retain.probes).map(name => [name, setScore(start, name, reach, items, options)]);
+  const sets = probeNames(start).map(name => [name, setScore(start, name, reach, items, options)]);
   return {
     type: 'evaluated',
     step,
@@ -204,7 +209,7 @@ function setScore(
   const value = 0.3 * reach * guard;
   const low = value - 0.02;
   const high = value + 0.02;
-  const { budget } = retain.probes[name] ?? {};
+  const { budget } = (name === 'auto' ? retain.auto : retain.probes[name]) ?? {};
   const kind = kindOf(start, name);
   const limit = budget && 'nats' in budget ? budget.nats : budget ? budget.points / 100 : null;
   const judged =

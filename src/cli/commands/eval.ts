@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { worstVerdict } from '../../domain/statistics.ts';
 import { setSentence, verdictNote, verdictWord } from '../../domain/words.ts';
 import { exitCodes } from '../../protocol/exitCode.ts';
+import { autoSet } from '../../recipe/autoSet.ts';
 import type { Budget } from '../../recipe/schema.ts';
 import { resolvePaths } from '../../runs/allowedRoots.ts';
 import { chooseEngine } from '../../runs/chooseEngine.ts';
@@ -10,7 +11,7 @@ import { resolveText } from '../../runs/createRun.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { storeOf } from '../../runs/store.ts';
 import { runTrainerJob } from '../../runs/trainerJob.ts';
-import { type Command, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
+import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
 import { thisMachine } from '../machine.ts';
 import { Interruptions } from '../watchRun.ts';
 
@@ -18,7 +19,7 @@ export const evaluate: Command = {
   name: 'eval',
   summary: 'Judge a model folder against its base on probe sets.',
   usage:
-    'MODEL --base BASE --probes NAME=FILE … [--budget NAME=0.05nats|3points …] [--engine auto|node|torch] [--fail-on forgot] [--json]',
+    'MODEL --base BASE --probes NAME=FILE … [--auto] [--budget NAME=0.05nats|3points …] [--engine auto|node|torch] [--fail-on forgot] [--json]',
   options: {
     base: { type: 'string', value: 'BASE', help: 'What forgetting is measured against.' },
     probes: {
@@ -27,6 +28,7 @@ export const evaluate: Command = {
       value: 'NAME=FILE',
       help: 'A probe set: txt, or jsonl of text, choice or pairs.',
     },
+    auto: { type: 'boolean', help: 'Also, or only, by texts that the base writes itself: needs no data.' },
     budget: { type: 'string', multiple: true, value: 'NAME=N', help: 'Its budget: 0.05nats or 3points.' },
     engine: { type: 'string', value: 'NAME', help: 'What scores: auto (default), node or torch.' },
     'fail-on': { type: 'string', value: 'forgot', help: 'Exit code 1 when the verdict is "forgot".' },
@@ -37,10 +39,15 @@ export const evaluate: Command = {
     const base = text(values, 'base');
     if (!base) throw wrongUse(evaluate, '--base is missing');
     const probes = pairs(list(values, 'probes'), '--probes');
-    if (Object.keys(probes).length === 0) throw wrongUse(evaluate, '--probes is missing');
+    const isAuto = flag(values, 'auto');
+    if (Object.keys(probes).length === 0 && !isAuto) throw wrongUse(evaluate, '--probes is missing, or --auto');
     const budgets = Object.entries(pairs(list(values, 'budget'), '--budget'));
-    const stray = budgets.find(([name]) => !(name in probes));
+    const stray = budgets.find(([name]) => !(name in probes) && !(isAuto && name === autoSet));
     if (stray) throw wrongUse(evaluate, `--budget ${stray[0]}: no --probes has this name`);
+    const budgetOf = (name: string) => {
+      const budget = budgets.find(([key]) => key === name)?.[1];
+      return budget && { budget: parseBudget(budget) };
+    };
     const recipeFile = join(process.cwd(), 'eval.tune.yaml');
     const recipeText = JSON.stringify({
       model,
@@ -49,12 +56,8 @@ export const evaluate: Command = {
       engine: text(values, 'engine') ?? 'auto',
       retain: {
         base,
-        probes: Object.fromEntries(
-          Object.entries(probes).map(([name, file]) => {
-            const budget = budgets.find(([key]) => key === name)?.[1];
-            return [name, { file, ...(budget && { budget: parseBudget(budget) }) }];
-          }),
-        ),
+        probes: Object.fromEntries(Object.entries(probes).map(([name, file]) => [name, { file, ...budgetOf(name) }])),
+        ...(isAuto && { auto: { ...budgetOf(autoSet) } }),
       },
     });
     const recipe = resolveText(recipeFile, recipeText, { variant: 'plain' });
