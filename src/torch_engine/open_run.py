@@ -169,7 +169,7 @@ def memory_needed(start: Start, model: TunedLanguageModel) -> int:
             inner=getattr(config, "intermediate_size", None) or 4 * width,
             vocabulary=model.vocabulary_size,
         ),
-        load_of(recipe, 4 if is_cpu else model.transformer.dtype.itemsize, model.precision.compute.itemsize),
+        load_of(recipe, model.precision, 4 if is_cpu else model.transformer.dtype.itemsize, model.vocabulary_size),
     )
 
 

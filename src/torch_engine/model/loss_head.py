@@ -14,6 +14,8 @@ import torch
 
 chunk_cells = {"cpu": 2**22, "cuda": 2**27}
 """Logits held at once, as tokens · vocabulary: what fits a cache, or what fills a GPU."""
+least_tokens = {"cpu": 512, "cuda": 64}
+"""Of a chunk. Each one adds to the head's whole gradient: with a large vocabulary small chunks do little else."""
 
 
 @dataclass(frozen=True)
@@ -103,23 +105,26 @@ class _Losses(torch.autograd.Function):
         cross_entropy_N = hidden_ND.new_zeros(count, dtype=torch.float32)
         divergence_N = None if teacher is None else torch.zeros_like(cross_entropy_N)
         d_hidden_ND = torch.zeros_like(hidden_ND) if ctx.needs_input_grad[0] else None
-        d_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        d_weight_VD = None
         cast_VD = weight_VD.to(hidden_ND.dtype)
         for part in _slices(head, count, hidden_ND.device):
             h, y = hidden_ND[part], labels_N[part]
             z = head.logits(h)
             log_p = z.log_softmax(-1)
             cross_entropy_N[part] = -log_p.gather(-1, y[:, None])[:, 0]
-            dz = _cross_entropy_gradient(log_p, y) if with_cross_entropy else torch.zeros_like(log_p)
+            pull = None
             if teacher is not None:
                 divergence_N[part], pull = _divergence(z, log_p, teacher, part)
-                dz += teacher.ratio_N[part, None] * pull
-            dz = head.pull_back(dz * weights_N[part, None], z).to(hidden_ND.dtype)
+            dz = _cross_entropy_gradient(log_p, y) if with_cross_entropy else log_p.zero_()
+            if pull is not None:
+                dz += pull.mul_(teacher.ratio_N[part, None])
+            dz = head.pull_back(dz.mul_(weights_N[part, None]), z).to(hidden_ND.dtype)
             with torch.autocast(hidden_ND.device.type, enabled=False):
                 if d_hidden_ND is not None:
                     d_hidden_ND[part] = dz @ cast_VD
-                if d_weight_VD is not None:
-                    d_weight_VD += dz.T @ h
+                if ctx.needs_input_grad[1]:
+                    d_part_VD = (dz.T @ h).float()
+                    d_weight_VD = d_part_VD if d_weight_VD is None else d_weight_VD.add_(d_part_VD)
         per_token = cross_entropy_N if with_cross_entropy else torch.zeros_like(cross_entropy_N)
         if teacher is not None:
             per_token = per_token + teacher.ratio_N * divergence_N
@@ -131,7 +136,7 @@ class _Losses(torch.autograd.Function):
     def backward(ctx, d_objective, *_):
         d_hidden_ND, d_weight_VD = ctx.gradients
         ctx.gradients = None
-        scaled = [None if d is None else d * d_objective.to(d.dtype) for d in (d_hidden_ND, d_weight_VD)]
+        scaled = [None if d is None else d.mul_(d_objective.to(d.dtype)) for d in (d_hidden_ND, d_weight_VD)]
         return *scaled, None, None, None, None, None
 
 
@@ -155,14 +160,20 @@ def _cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Ten
 
 
 def _cross_entropy_gradient(log_p_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
-    gradient = log_p_NV.exp()
+    """In place of the log-probabilities: a fresh tensor of this size costs more than the arithmetic."""
+    gradient = log_p_NV.exp_()
     gradient[torch.arange(len(labels_N), device=labels_N.device), labels_N] -= 1
     return gradient
 
 
+def chunk_size(device: str, vocabulary: int) -> int:
+    """Tokens whose logits are held at once."""
+    kind = device if device in chunk_cells else "cpu"
+    return max(least_tokens[kind], chunk_cells[kind] // vocabulary)
+
+
 def _slices(head: Head, count: int, device: torch.device) -> list[slice]:
-    cells = chunk_cells.get(device.type, chunk_cells["cpu"])
-    size = max(64, cells // head.weight_VD.shape[0])
+    size = chunk_size(device.type, head.weight_VD.shape[0])
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 

@@ -31,6 +31,8 @@ class Load:
     has_copy: bool
     recomputes: bool
     """Gradient checkpointing."""
+    head_tokens: int
+    """Whose logits are held at once."""
 
 
 def bytes_needed(shape: Shape, load: Load) -> int:
@@ -42,5 +44,5 @@ def bytes_needed(shape: Shape, load: Load) -> int:
     layer = tokens * (12 * shape.width + 4 * shape.inner) * load.compute_bytes
     kept = tokens * shape.width * load.compute_bytes
     activations = shape.layers * kept + layer if load.recomputes else shape.layers * layer
-    head = min(tokens, max(64, 2**22 // shape.vocabulary)) * shape.vocabulary * 4 * (4 if load.has_teacher else 3)
+    head = min(tokens, load.head_tokens) * shape.vocabulary * 4 * (4 if load.has_teacher else 2)
     return trained + frozen + copy + activations + head

@@ -10,8 +10,9 @@ import math
 import os
 from typing import Any
 
+from .loss_head import chunk_size
 from .memory import Load, Shape, bytes_needed
-from .precision import choose_precision
+from .precision import Precision, choose_precision
 from .tuning_plan import plan_tuning
 
 Shapes = dict[str, tuple[int, ...]]
@@ -39,7 +40,7 @@ class ModelSizes:
             vocabulary=self._config["vocab_size"],
         )
         weight_bytes = 4 if precision.device.type == "cpu" else -(-self._bytes // max(1, parameters))
-        return bytes_needed(shape, load_of(recipe, weight_bytes, precision.compute.itemsize))
+        return bytes_needed(shape, load_of(recipe, precision, weight_bytes, shape.vocabulary))
 
     def _trained(self, recipe: dict[str, Any]) -> int:
         plan = plan_tuning(recipe, {name: len(shape) for name, shape in self._shapes.items()})
@@ -48,17 +49,18 @@ class ModelSizes:
         return plan.adapter.settings["r"] * sum(sum(self._shapes[f"{name}.weight"]) for name in plan.adapter.modules)
 
 
-def load_of(recipe: dict[str, Any], weight_bytes: int, compute_bytes: int) -> Load:
+def load_of(recipe: dict[str, Any], precision: Precision, weight_bytes: int, vocabulary: int) -> Load:
     train, regularize, is_adapter = recipe["train"], recipe["method"].get("regularize"), bool(recipe.get("adapter"))
     return Load(
         rows=train["micro_batch_size"],
         length=train["max_length"],
         weight_bytes=weight_bytes,
-        compute_bytes=compute_bytes,
+        compute_bytes=precision.compute.itemsize,
         is_adapter=is_adapter,
         has_teacher=regularize is not None,
         has_copy=regularize is not None and regularize["teacher"] == "copy",
         recomputes=bool(train.get("gradient_checkpointing")),
+        head_tokens=chunk_size(precision.device.type, vocabulary),
     )
 
 

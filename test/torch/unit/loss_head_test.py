@@ -35,9 +35,10 @@ def reference(hidden, head, labels, weights, teacher):
 
 class LossHead(unittest.TestCase):
     def setUp(self) -> None:
-        before = dict(loss_head.chunk_cells)
-        self.addCleanup(loss_head.chunk_cells.update, before)
+        for table in (loss_head.chunk_cells, loss_head.least_tokens):
+            self.addCleanup(table.update, dict(table))
         loss_head.chunk_cells["cpu"] = 64 * vocabulary  # Three chunks, the last one short.
+        loss_head.least_tokens["cpu"] = 64
 
     def test_objective_and_gradients_are_those_of_plain_autograd(self) -> None:
         for direction, temperature, scale, softcap in [
