@@ -35,6 +35,8 @@ const unitAreas = [
 const torchPython = process.env.HOLDFAST_TORCH_PYTHON;
 /** Why a machine that should have had one has none. */
 const noTorch = process.env.HOLDFAST_NO_TORCH;
+/** The same for a folder that has TensorFlow for Node. */
+const { HOLDFAST_TEST_TENSORFLOW: tensorflow, HOLDFAST_NO_TENSORFLOW: noTensorflow } = process.env;
 /** Long counts take hours. */
 const patience = () => (isLong() ? 30 : 1);
 const noServer = 'VS Code in a browser needs Linux x64';
@@ -97,6 +99,9 @@ export function allSuites(): Suite[] {
     nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), browser),
     nodeTests('vsix', 'the packaged extension', testFiles('vsix'), browser),
     ...(torchPython || noTorch ? torchSuites(torchPython ?? '', noTorch) : []),
+    ...(tensorflow || noTensorflow
+      ? [nodeTests('tensorflow', 'the runtime TensorFlow', testFiles('tensorflow'), { skip: noTensorflow })]
+      : []),
   ];
 }
 

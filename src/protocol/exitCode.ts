@@ -27,6 +27,7 @@ const environment = new Set([
   'hub-answer',
   'hub-no-permission',
   'download-damaged',
+  'download-refused',
 ]);
 
 /** The run's own fate: it began rightly and went wrong. */

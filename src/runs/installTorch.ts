@@ -44,14 +44,20 @@ export async function planInstall(setting?: string): Promise<InstallPlan> {
   return { folder, packages, commands: isThere ? [install] : [make, install], size };
 }
 
-/** Each program's output goes to stderr as it comes: their own progress. */
 export async function carryOut({ commands, folder }: InstallPlan): Promise<void> {
-  for (const [program, ...args] of commands) await carryOutOne(program!, args, folder);
+  for (const [program, ...args] of commands) await runInstaller(program!, args, undefined, {}, folder);
 }
 
-async function carryOutOne(path: string, args: string[], folder: string): Promise<void> {
-  const tool = { path, env: installEnvironment(), reason: '' };
-  const { child } = await startProgram(tool, args, true, { stdio: ['ignore', 2, 2] });
+/** Its output goes to stderr as it comes: its own progress. */
+export async function runInstaller(
+  path: string,
+  args: string[],
+  cwd: string | undefined,
+  more: Record<string, string> = {},
+  folder = cwd,
+): Promise<void> {
+  const tool = { path, env: { ...installEnvironment(), ...more }, reason: '' };
+  const { child } = await startProgram(tool, args, true, { cwd, stdio: ['ignore', 2, 2] });
   const code = await new Promise<number | null>(resolve => child.once('exit', resolve));
   if (code === 0) return;
   throw new RunsError('install-failed', `${[path, ...args].join(' ')} ended with ${code ?? 'a signal'}`, {
@@ -80,8 +86,9 @@ function programOnPath(name: string): string | undefined {
 }
 
 /** Where packages come from is the user's own choice. */
-function installEnvironment(): Record<string, string> {
-  const theirs = /^(PIP_\w+|UV_\w+|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i;
+export function installEnvironment(): Record<string, string> {
+  const theirs =
+    /^(PIP_\w+|UV_\w+|NPM_CONFIG_\w+|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$/i;
   const entries = Object.entries(process.env).filter(([name, value]) => value !== undefined && theirs.test(name));
   return Object.fromEntries(entries) as Record<string, string>;
 }

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 // Its suites are laid out where there is no such Python too, and then skipped.
 process.env.HOLDFAST_NO_TORCH ??= 'not asked for';
+process.env.HOLDFAST_NO_TENSORFLOW ??= 'not asked for';
 const { allSuites } = await import('../suites.ts');
 
 test('every test file is run by a suite', () => {

@@ -1,13 +1,14 @@
-/** TensorFlow for Node, where HOLDFAST_TENSORFLOW names a folder that has it. */
+/** TensorFlow for Node, in the folder that HOLDFAST_TEST_TENSORFLOW names. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openTensorflow } from '../../src/engine/runtime/tensorflow/openTensorflow.ts';
 import { loadTfjs } from '../../src/engine/runtime/tensorflow/tfjs.ts';
-import { tensorflowFolder } from '../../src/runs/tensorflowFolder.ts';
+import { tensorflowFolder } from '../../src/runs/tensorflow/tensorflowFolder.ts';
 import { count } from '../counts.ts';
 import { type RecipeParts, someBatch, withModel } from '../engine/model/tinyLlama.ts';
 import { runtimeSuite } from '../engine/runtime/runtimeSuite.ts';
 
+process.env.HOLDFAST_TENSORFLOW = process.env.HOLDFAST_TEST_TENSORFLOW;
 const opened = await openTensorflow({ threads: 2 });
 assert.ok(opened.available, opened.available ? '' : opened.reason);
 const { runtime } = opened;

@@ -1,22 +1,25 @@
 /** `holdfast doctor`: what a run would find on this machine, and the remedy for what is missing. */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { exitCodes } from '../../protocol/exitCode.ts';
 import { shippedModels } from '../../runs/allowedRoots.ts';
 import { checkEngine, engineVersion } from '../../runs/engineFolder.ts';
 import { holdfastHome } from '../../runs/home.ts';
 import { hubCache } from '../../runs/hubCache.ts';
 import { chooseNode } from '../../runs/nodePath.ts';
+import { nvidiaGpus } from '../../runs/nvidia.ts';
 import { errorReport } from '../../runs/runsError.ts';
+import { lookAtTensorflow } from '../../runs/tensorflow/lookAtTensorflow.ts';
+import { hasTensorflow, tensorflowCommand, tensorflowFolder } from '../../runs/tensorflow/tensorflowFolder.ts';
 import { findTorch } from '../../runs/torchFindings.ts';
 import { type Command, flag, jsonOption, text, wrongUse } from '../command.ts';
+import { installTensorflow, takeTensorflowAway } from '../installTensorflow.ts';
 import { installTorch } from '../installTorch.ts';
 import { ownEngineFolder, storeHere } from '../machine.ts';
+import type { Output } from '../output.ts';
 import { bytes, table } from '../table.ts';
 
 interface Finding {
@@ -30,23 +33,28 @@ interface Finding {
 export const doctor: Command = {
   name: 'doctor',
   summary: 'What a run would find on this machine.',
-  usage: '[--install torch [--yes]] [--json]',
+  usage: '[--install torch|tensorflow | --remove tensorflow] [--yes] [--json]',
   options: {
-    install: { type: 'string', value: 'torch', help: 'Make the environment of the torch engine; asks first.' },
+    install: {
+      type: 'string',
+      value: 'torch|tensorflow',
+      help: 'Set up what the torch engine needs, or TensorFlow for the embedded engine; asks first.',
+    },
+    remove: { type: 'string', value: 'tensorflow', help: 'Take it away again; asks first.' },
     yes: { type: 'boolean', short: 'y', help: 'Do not ask.' },
     ...jsonOption,
   },
   async run({ positionals, values, output }) {
     if (positionals.length > 0) throw wrongUse(doctor, `It takes no "${positionals[0]}"`);
-    const wanted = text(values, 'install');
-    if (wanted !== undefined && wanted !== 'torch') throw wrongUse(doctor, `--install knows "torch", not "${wanted}"`);
-    if (wanted && !(await installTorch(output, flag(values, 'yes')))) return exitCodes.stopped;
+    const change = changeFor(text(values, 'install'), text(values, 'remove'));
+    if (change && !(await change(output, flag(values, 'yes')))) return exitCodes.stopped;
     const engineFolder = ownEngineFolder();
     const gpus = await nvidiaGpus();
     const findings = [
       await node(),
       engine(engineFolder),
       runtime(engineFolder),
+      await tensorflow(gpus.length > 0),
       model(engineFolder),
       processors(),
       gpu(gpus),
@@ -71,6 +79,23 @@ export const doctor: Command = {
     return findings.some(({ state }) => state === 'no') ? exitCodes.environment : exitCodes.done;
   },
 };
+
+type Change = (output: Output, isAgreedBefore: boolean) => Promise<boolean>;
+const installs: Record<string, Change> = { torch: installTorch, tensorflow: installTensorflow };
+const removals: Record<string, Change> = { tensorflow: takeTensorflowAway };
+
+function changeFor(install: string | undefined, remove: string | undefined): Change | undefined {
+  if (install !== undefined && remove !== undefined) throw wrongUse(doctor, 'Give --install or --remove, not both');
+  for (const [option, word, known] of [
+    ['--install', install, installs],
+    ['--remove', remove, removals],
+  ] as const) {
+    if (word === undefined) continue;
+    if (Object.hasOwn(known, word)) return known[word];
+    throw wrongUse(doctor, `${option} knows ${Object.keys(known).join(' and ')}, not "${word}"`);
+  }
+  return undefined;
+}
 
 async function node(): Promise<Finding> {
   try {
@@ -105,6 +130,23 @@ function runtime(folder: string): Finding {
   }
 }
 
+/** Runs do without it: what keeps it from working is no reason to complain, unless it is there. */
+async function tensorflow(hasNvidia: boolean): Promise<Finding> {
+  const folder = tensorflowFolder();
+  if (!hasTensorflow(folder)) {
+    const remedy = hasNvidia ? `The embedded engine computes on the GPU with: ${tensorflowCommand}` : undefined;
+    return { what: 'tensorflow', state: 'info', found: 'not set up; runs compute with onnxruntime', remedy };
+  }
+  try {
+    const { version, gpu } = await lookAtTensorflow(folder);
+    const found = `TensorFlow ${version} on ${gpu ? 'the GPU' : 'the CPU'}, in ${folder}`;
+    return { what: 'tensorflow', state: hasNvidia && !gpu ? 'info' : 'ok', found };
+  } catch (error) {
+    const { message, remedy } = errorReport(error);
+    return { what: 'tensorflow', state: 'info', found: `${message} (${folder})`, remedy };
+  }
+}
+
 function model(folder: string): Finding {
   const models = shippedModels(folder);
   const tiny = models && join(models, 'holdfast-tiny');
@@ -122,18 +164,8 @@ function processors(): Finding {
   return { what: 'processor', state: 'ok', found: `${cpus()[0]?.model.trim() ?? process.arch}, ${threads}, ${memory}` };
 }
 
-async function nvidiaGpus(): Promise<string[]> {
-  try {
-    const query = ['--query-gpu=name,memory.total', '--format=csv,noheader'];
-    const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 5000 });
-    return stdout.trim().split('\n').filter(Boolean);
-  } catch {
-    return [];
-  }
-}
-
 function gpu(gpus: string[]): Finding {
-  const found = gpus.length > 0 ? `${gpus.join('; ')} (for the torch engine)` : 'no NVIDIA GPU found';
+  const found = gpus.length > 0 ? `${gpus.join('; ')} (for the torch engine, or TensorFlow)` : 'no NVIDIA GPU found';
   return { what: 'gpu', state: 'info', found };
 }
 

@@ -1,10 +1,10 @@
 /** `holdfast download`: a model from the Hub into the Hugging Face cache, after a yes. */
 import { isAgreed } from '../agreement.ts';
 import { type Command, flag, jsonOption, onlyPositional, text } from '../command.ts';
+import { DownloadBar } from '../downloadBar.ts';
 import { hubAccess } from '../hub/hubAccess.ts';
 import { downloadModel, missingBytes } from '../hub/hubDownload.ts';
 import { findHubModel } from '../hub/hubModel.ts';
-import type { Output } from '../output.ts';
 import { bytes } from '../table.ts';
 
 export const download: Command = {
@@ -34,47 +34,3 @@ export const download: Command = {
     return 0;
   },
 };
-
-const redrawMs = 100;
-
-/** One line that redraws in a terminal, a line at every tenth elsewhere. */
-class DownloadBar {
-  readonly #output: Output;
-  readonly #total: number;
-  readonly #startedAt = Date.now();
-  #done = 0;
-  #drawnAt = 0;
-  #tenth = 0;
-
-  constructor(output: Output, total: number) {
-    this.#output = output;
-    this.#total = total;
-  }
-
-  add(count: number): void {
-    this.#done += count;
-    if (this.#output.isTerminal) {
-      if (Date.now() - this.#drawnAt >= redrawMs) this.#draw();
-      return;
-    }
-    const tenth = Math.floor((10 * this.#done) / this.#total);
-    if (tenth > this.#tenth) this.#output.note(this.#line());
-    this.#tenth = tenth;
-  }
-
-  end(): void {
-    if (!this.#output.isTerminal || this.#done === 0) return;
-    this.#draw();
-    this.#output.draw('\n');
-  }
-
-  #draw(): void {
-    this.#drawnAt = Date.now();
-    this.#output.draw(`\r\x1b[2K${this.#line()}`);
-  }
-
-  #line(): string {
-    const perSecond = (1000 * this.#done) / Math.max(1, Date.now() - this.#startedAt);
-    return `${bytes(this.#done)} of ${bytes(this.#total)}  ${bytes(perSecond)}/s`;
-  }
-}

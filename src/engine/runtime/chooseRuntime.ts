@@ -2,10 +2,10 @@
  * Which runtime computes, and why in one sentence. `auto` takes onnxruntime on the CPU, which is everywhere, unless
  * TensorFlow is set up and really computes on a GPU.
  */
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { ResolvedRecipe } from '../../recipe/schema.ts';
-import { hasTensorflow, installTensorflow } from '../../runs/tensorflowFolder.ts';
+import { hasNvidiaDriver } from '../../runs/nvidia.ts';
+import { hasTensorflow, tensorflowCommand } from '../../runs/tensorflow/tensorflowFolder.ts';
 import { EngineError } from '../engineError.ts';
 import { openOnnxRuntime } from './onnxruntime/openOnnxRuntime.ts';
 import type { OpenedRuntime, Runtime } from './runtime.ts';
@@ -29,16 +29,13 @@ function demand(name: string, opened: OpenedRuntime): Runtime {
   throw new EngineError('no-runtime', `The runtime ${name} does not open: ${reason}`, { remedy });
 }
 
-/** A runtime on a GPU, or why there is none. TensorFlow is loaded only where there may be a GPU for it. */
+/** A runtime on a GPU, or why there is none. TensorFlow is loaded only where there may be a GPU for it, as on Linux alone. */
 async function lookForGpu(threads: number): Promise<{ reason: string; runtime?: Runtime }> {
   if (!hasNvidiaDriver()) return { reason: 'the CPU, since no GPU with a driver for CUDA was found' };
-  if (!hasTensorflow()) return { reason: `the CPU, since the GPU here needs TensorFlow: ${installTensorflow}` };
+  if (!hasTensorflow()) return { reason: `the CPU, since the GPU here needs TensorFlow: ${tensorflowCommand}` };
   const opened = await openTensorflow({ threads, reason: 'TensorFlow is set up and has found a GPU' });
   if (!opened.available) return { reason: `the CPU, since ${opened.reason}` };
   if (opened.runtime.provider !== 'cpu') return { reason: opened.runtime.reason, runtime: opened.runtime };
   await opened.runtime.close();
   return { reason: 'the CPU, since the TensorFlow that is set up finds no GPU it can use' };
 }
-
-/** What the driver makes on Linux; TensorFlow for CUDA is to be had there alone. */
-const hasNvidiaDriver = (): boolean => existsSync('/proc/driver/nvidia/version') || existsSync('/dev/nvidiactl');

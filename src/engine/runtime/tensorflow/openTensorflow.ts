@@ -2,7 +2,7 @@
  * The TensorFlow runtime: graphs run operation by operation on TensorFlow's device, a GPU with CUDA where it has one.
  * State stays there between steps; what a step makes is freed as soon as nobody reads it any more.
  */
-import { hasTensorflow, installTensorflow, tensorflowFolder } from '../../../runs/tensorflowFolder.ts';
+import { hasTensorflow, tensorflowCommand, tensorflowFolder } from '../../../runs/tensorflow/tensorflowFolder.ts';
 import { EngineError } from '../../engineError.ts';
 import type { Graph, Shape } from '../../graph/graph.ts';
 import { size } from '../../graph/graph.ts';
@@ -22,7 +22,7 @@ export interface TensorflowOptions {
 export async function openTensorflow({ threads, reason, folder }: TensorflowOptions): Promise<OpenedRuntime> {
   const from = folder ?? tensorflowFolder();
   if (!hasTensorflow(from)) {
-    return { available: false, reason: `TensorFlow is not in ${from}`, remedy: `Run: ${installTensorflow}` };
+    return { available: false, reason: `TensorFlow is not in ${from}`, remedy: `Run: ${tensorflowCommand}` };
   }
   try {
     return { available: true, runtime: new TensorflowRuntime(await loadTfjs(from, threads), reason) };
@@ -31,7 +31,7 @@ export async function openTensorflow({ threads, reason, folder }: TensorflowOpti
     return {
       available: false,
       reason: `TensorFlow in ${from} does not load: ${why}`,
-      remedy: `Make it anew: holdfast doctor --remove tensorflow, then ${installTensorflow}`,
+      remedy: `Make it anew: holdfast doctor --remove tensorflow, then ${tensorflowCommand}`,
     };
   }
 }

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import util from 'node:util';
-import { tensorflowPackage } from '../../../runs/tensorflowFolder.ts';
+import { tensorflowPackage } from '../../../runs/tensorflow/tensorflowFolder.ts';
 
 export interface TfTensor {
   readonly shape: readonly number[];
