@@ -14,10 +14,14 @@ import { openTensorflow } from './tensorflow/openTensorflow.ts';
 export type RuntimeName = ResolvedRecipe['runtime'];
 
 /** Throws with why it does not open. */
-export async function openRuntime(name: RuntimeName, threads = availableParallelism()): Promise<Runtime> {
+export async function openRuntime(
+  name: RuntimeName,
+  threads = availableParallelism(),
+  hasDriver = hasNvidiaDriver,
+): Promise<Runtime> {
   if (name === 'onnxruntime') return demand(name, await openOnnxRuntime({ threads, reason: asRecipeSays }));
   if (name === 'tensorflow') return demand(name, await openTensorflow({ threads, reason: asRecipeSays }));
-  const { reason, runtime } = await lookForGpu(threads);
+  const { reason, runtime } = await lookForGpu(threads, hasDriver);
   return runtime ?? demand('onnxruntime', await openOnnxRuntime({ threads, reason }));
 }
 
@@ -30,8 +34,8 @@ function demand(name: string, opened: OpenedRuntime): Runtime {
 }
 
 /** A runtime on a GPU, or why there is none. TensorFlow is loaded only where there may be a GPU for it, as on Linux alone. */
-async function lookForGpu(threads: number): Promise<{ reason: string; runtime?: Runtime }> {
-  if (!hasNvidiaDriver()) return { reason: 'the CPU, since no GPU with a driver for CUDA was found' };
+async function lookForGpu(threads: number, hasDriver: () => boolean): Promise<{ reason: string; runtime?: Runtime }> {
+  if (!hasDriver()) return { reason: 'the CPU, since no GPU with a driver for CUDA was found' };
   if (!hasTensorflow()) return { reason: `the CPU, since the GPU here needs TensorFlow: ${tensorflowCommand}` };
   const opened = await openTensorflow({ threads, reason: 'TensorFlow is set up and has found a GPU' });
   if (!opened.available) return { reason: `the CPU, since ${opened.reason}` };
