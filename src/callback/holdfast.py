@@ -33,7 +33,9 @@ class Holdfast:
 
     def __init__(self) -> None:
         folder = os.environ.get("HOLDFAST_PREPARED")
-        self.active = folder is not None
+        # Of several processes the first one watches; the others may be on machines that lack the folder.
+        is_first = os.environ.get("RANK", "0") == "0"
+        self.active = folder is not None and is_first
         self.stop_asked = False
         self._checkpoint_asked = False
         self._paused = False
@@ -41,8 +43,9 @@ class Holdfast:
         self._base: dict[str, dict[int, dict[str, Any]]] = {}
         self._answers: list[str] | None = None
         self._evaluated: tuple[int, bool] | None = None
-        if folder is None:
-            _say_once("not started by `holdfast run`: the callback watches nothing")
+        if folder is None or not is_first:
+            if is_first:
+                _say_once("not started by `holdfast run`: the callback watches nothing")
             return
         self._folder = folder
         self._data = _read_json(os.path.join(folder, "artifact.json"))
@@ -113,8 +116,12 @@ class Holdfast:
 
     def look(self) -> None:
         """Takes new orders; stands still here while it is paused."""
-        while self.active and self._take_orders():
+        while self.must_wait():
             time.sleep(PAUSE_LOOK_S)
+
+    def must_wait(self) -> bool:
+        """Takes new orders, and says whether it is paused."""
+        return self.active and self._take_orders()
 
     def take_checkpoint_order(self) -> bool:
         """True once for each time it was asked."""
@@ -283,7 +290,10 @@ class Holdfast:
 
 
 class HoldfastCallback(TrainerCallback):
-    """`Holdfast` at the hooks of a transformers Trainer. With several processes only the first one watches."""
+    """
+    `Holdfast` at the hooks of a transformers Trainer. Of several processes the first one watches and scores, where each
+    holds the whole model; the others wait for it at their next exchange of gradients. All obey what the first one reads.
+    """
 
     # Names of a Trainer's log → ours.
     NAMES = {"grad_norm": "gradientNorm", "learning_rate": "learningRate"}
@@ -291,13 +301,15 @@ class HoldfastCallback(TrainerCallback):
     def __init__(self) -> None:
         self.watch = Holdfast()
         self._scores = False
+        self._follows = False
         self._tokenizer: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
-        if not state.is_world_process_zero or getattr(args, "world_size", 1) > 1:
-            if self.watch.active and state.is_world_process_zero:
-                _say_once("several processes train: metrics are followed, probe sets are not scored")
-            self.watch.active = self.watch.active and state.is_world_process_zero
+        self._follows = _is_one_of_several(args) and bool(_from_first(args, [self.watch.active])[0])
+        if not self.watch.active:
+            return
+        if _is_one_of_several(args) and not _holds_whole_model(args):
+            _say_once("the model is spread over several processes: metrics are followed, probe sets are not scored")
             return
         self._scores = True
         warnings = []
@@ -310,19 +322,53 @@ class HoldfastCallback(TrainerCallback):
         self.watch.step(state.global_step, {self.NAMES.get(name, name): value for name, value in (logs or {}).items()})
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> Any:
-        self.watch.look()
-        if self.watch.take_checkpoint_order() or self.watch.stop_asked:
-            control.should_save = True
-        if self.watch.stop_asked:
+        stop, save = self._orders(args)
+        control.should_save = control.should_save or save or stop
+        if stop:
             control.should_training_stop = True
         elif self._scores and self.watch.is_due(state.global_step) and state.global_step < state.max_steps:
             self.watch.evaluate(model, state.global_step, tokenizer=self._tokenizer)
         return control
 
+    def _orders(self, args: Any) -> tuple[bool, bool]:
+        """Whether to stop and whether to save: one answer in all processes, or one would wait for another for ever."""
+        if not self._follows:
+            self.watch.look()
+            return self.watch.stop_asked, self.watch.take_checkpoint_order()
+        while True:
+            waits = self.watch.must_wait()
+            save = not waits and self.watch.take_checkpoint_order()
+            waits, stop, save = _from_first(args, [waits, self.watch.stop_asked, save])
+            if not waits:
+                return stop, save
+            time.sleep(PAUSE_LOOK_S)
+
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
         if self._scores:
             tokens = int(getattr(state, "num_input_tokens_seen", 0) or 0)
             self.watch.end(model, state.global_step, tokens=tokens, tokenizer=self._tokenizer)
+
+
+def _is_one_of_several(args: Any) -> bool:
+    import torch
+
+    return getattr(args, "world_size", 1) > 1 and torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _holds_whole_model(args: Any) -> bool:
+    """With plain data parallelism; not where weights are split."""
+    kind = str(getattr(getattr(args, "distributed_state", None), "distributed_type", ""))
+    by_launcher = (os.environ.get(f"ACCELERATE_USE_{way}", "false") for way in ("FSDP", "DEEPSPEED", "PARALLELISM_CONFIG"))
+    is_split = getattr(args, "fsdp", None) or getattr(args, "deepspeed", None) or "true" in by_launcher
+    return "MULTI_" in kind and not is_split
+
+
+def _from_first(args: Any, told: list[bool]) -> list[bool]:
+    import torch
+
+    flags = torch.tensor(told, dtype=torch.int32, device=args.device)
+    torch.distributed.broadcast(flags, 0)
+    return [bool(flag) for flag in flags.tolist()]
 
 
 def _logits(model: Any, ids: Any, mask: Any = None) -> Any:

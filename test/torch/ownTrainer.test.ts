@@ -179,3 +179,24 @@ test('stop and checkpoint are obeyed by the Trainer: it saves, is judged and lea
   assert.ok(saved() >= 2, 'once as asked, once at the stop');
   assert.ok(evaluations(await journalOf(run)).at(-1)!.final);
 });
+
+test('of two processes the first one is watched and scored, and both pause, save and stop together', async t => {
+  const launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2'];
+  const { run, store, folder } = await start([...launcher, 'train.py', '100000', 'full']);
+  t.after(() => stopRun({ store, run }).catch(() => {}));
+  const steps = async () =>
+    (await journalOf(run)).flatMap(record => (record.type === 'step' && record.metrics.loss ? [record.step] : []));
+  await until('an evaluation on the way', async () => evaluations(await journalOf(run)).some(({ step }) => step >= 4));
+  const found = await steps();
+  assert.deepEqual(found, [...new Set(found)], 'each step is told once');
+  await sendControl(run, 'pause');
+  await sendControl(run, 'checkpoint');
+  await sendControl(run, 'resume');
+  const saved = () => readdirSync(join(folder, 'output')).filter(name => /^checkpoint-\d+$/.test(name)).length;
+  await until('a checkpoint', () => saved() >= 1);
+  await stopRun({ store, run });
+  const exit = await until('the end', () => run.exit());
+  assert.equal(exit.outcome, 'stopped', readFileSync(run.trainerLog, 'utf8').slice(-2000));
+  const last = evaluations(await journalOf(run)).at(-1)!;
+  assert.ok(last.final && last.learning.eval!.value !== 0);
+});

@@ -1,5 +1,6 @@
 """A training script as people write them: a plain transformers Trainer, prints, and one callback."""
 
+import os
 import sys
 
 import torch
@@ -26,6 +27,7 @@ arguments = TrainingArguments(
     report_to=[],
     use_cpu=True,
     disable_tqdm=True,
+    ddp_backend="gloo" if "WORLD_SIZE" in os.environ else None,
 )
 trainer = Trainer(
     model=model,
