@@ -144,7 +144,7 @@ families = [
 never, must, may = 0, 1, 2
 """Whether a token is learned. May: blanks and empty thoughts around an answer, which one way of telling counts in."""
 
-_contents = ["hi", " spaced out ", "two\nlines\n", "日本語 naïve 👩‍👧", "it's {{ not }} a {% tag %}", "42 + 1.5 = 43.5", "\n\nlate", "<b>&amp;</b>"]
+_contents = ["hi", " spaced out ", "two\nlines\n", "日本語 naïve 👩\u200d👧", "it's {{ not }} a {% tag %}", "42 + 1.5 = 43.5", "\n\nlate", "<b>&amp;</b>"]
 _systems = ["be kind", " Answer\n in verse. "]
 
 
