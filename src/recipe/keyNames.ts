@@ -123,6 +123,12 @@ const laterKeys = new Set([
   'method.replay.seed',
   'method.regularize.layers',
   'adapter.dropout',
+  'load_in_4bit',
+  'load_in_8bit',
+  'train.load_in_4bit',
+  'train.load_in_8bit',
+  'train.optim',
+  'train.torch_compile',
 ]);
 
 const laterValues = new Map<string, string[]>(
@@ -130,6 +136,8 @@ const laterValues = new Map<string, string[]>(
     'method.narrow.tune': ['half', 'principal', 'orthogonal'],
     'method.regularize.kind': ['l2sp', 'ewc', 'features'],
     'method.regularize.teacher': ['cache'],
+    'train.precision': ['f16'],
+    'adapter.type': ['qlora'],
   }),
 );
 

@@ -192,6 +192,7 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
     [['adapter', 'use_dora'], adapter?.use_dora],
     [['train', 'gradient_checkpointing'], train.gradient_checkpointing],
     [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
+    [['train', 'deterministic'], train.deterministic],
   ];
   return wishes
     .filter(([, wish]) => wish && engine !== 'torch')

@@ -243,6 +243,12 @@ const train = z
       .describe(
         'What computes; what trains is held in f32 in any case. auto: bf16 on a GPU that has it, else f32. Needs engine: torch.',
       ),
+    deterministic: z
+      .boolean()
+      .optional()
+      .describe(
+        'On a GPU, only operations that give the same bits each time: slower. On the CPU every run does. Needs engine: torch.',
+      ),
     seed: z
       .number()
       .int()

@@ -17,7 +17,7 @@ from .evaluate.model_pair import ModelPair
 from .model.memory import Shape, bytes_needed
 from .model.memory_sizes import load_of
 from .model.open_tuning_model import open_tuning_model
-from .model.precision import Precision, choose_precision
+from .model.precision import Precision, choose_precision, use_deterministic
 from .model.save_model import ModelWriter
 from .model.tuned_language_model import TunedLanguageModel
 from .numerics import numerics_version
@@ -50,6 +50,7 @@ def open_run(start: Start, observer: Observer, *, trial: bool = False) -> Opened
     observer({"type": "progress", "phase": "loading", "fraction": 0})
     prepared = prepared_of(start)
     threads = use_threads(start)
+    use_deterministic(recipe)
     precision = choose_precision(recipe)
     model_folder, base_folder = path_of(start, recipe["model"]), path_of(start, recipe["retain"]["base"])
     model = open_tuning_model(model_folder, recipe, precision)

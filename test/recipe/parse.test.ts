@@ -99,6 +99,12 @@ const later = [
   'method: { regularize: { kind: ewc } }',
   'method: { regularize: { kind: features } }',
   'method: { regularize: { teacher: cache } }',
+  'load_in_4bit: true',
+  'train: { load_in_8bit: true }',
+  'train: { optim: adamw_bnb_8bit }',
+  'train: { torch_compile: true }',
+  'train: { precision: f16 }',
+  'adapter: { type: qlora }',
 ];
 for (const text of later) {
   test(`"${text}" is refused as not supported yet`, () => {

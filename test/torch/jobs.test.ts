@@ -35,9 +35,12 @@ for (const output of ['adapter', 'merged'] as const) {
   });
 }
 
-test('recomputed activations change no loss; bf16 stays near f32, and what trains is held in f32', async () => {
+test('recomputed activations and deterministic algorithms change no loss; bf16 stays near f32, and what trains is held in f32', async () => {
   const plain = await runOn('torch', files.start(quick));
-  const recomputed = await runOn('torch', files.start(torchOnly({ gradient_checkpointing: true })));
+  const recomputed = await runOn(
+    'torch',
+    files.start(torchOnly({ gradient_checkpointing: true, deterministic: true })),
+  );
   assert.equal(recomputed.code, 0, recomputed.stderr);
   assert.deepEqual(losses(recomputed.events), losses(plain.events));
 

@@ -6,6 +6,7 @@ rates an update is below half a bf16 spacing, and weights that cannot move would
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,16 @@ class Precision:
         if self.compute == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.compute)
+
+
+def use_deterministic(recipe: dict[str, Any]) -> None:
+    """Before a GPU is used. What has no reproducible way to be computed fails by its name."""
+    if not recipe["train"].get("deterministic"):
+        return
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.use_deterministic_algorithms(True)
+    # Its backward pass sums in any order, and torch would only warn.
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
 
 
 def choose_precision(recipe: dict[str, Any]) -> Precision:

@@ -18,7 +18,7 @@ from torch_engine.engine_error import EngineError
 from torch_engine.methods.narrow import narrowed_names
 from torch_engine.model.memory_sizes import ModelSizes
 from torch_engine.model.open_tuning_model import open_tuning_model
-from torch_engine.model.precision import choose_precision
+from torch_engine.model.precision import choose_precision, use_deterministic
 from torch_engine.open_run import memory_needed
 from torch_engine.out_of_memory import named, savings, settings_that_fit
 from torch_engine.protocol import NotProtocol, Start, decode_command, encode_line, travelling
@@ -70,6 +70,18 @@ class Narrow(unittest.TestCase):
                 narrowed_names(llama, [entry])
             self.assertEqual(caught.exception.code, "unknown-module")
         self.assertIn("last_layers at most 2", caught.exception.remedy)
+
+
+class Deterministic(unittest.TestCase):
+    def test_only_on_request(self) -> None:
+        self.addCleanup(torch.use_deterministic_algorithms, False)
+        self.addCleanup(torch.backends.cuda.enable_mem_efficient_sdp, True)
+        use_deterministic({"train": {}})
+        self.assertFalse(torch.are_deterministic_algorithms_enabled())
+        use_deterministic({"train": {"deterministic": True}})
+        self.assertTrue(torch.are_deterministic_algorithms_enabled())
+        self.assertFalse(torch.backends.cuda.mem_efficient_sdp_enabled())
+        self.assertEqual(os.environ.pop("CUBLAS_WORKSPACE_CONFIG"), ":4096:8")
 
 
 class Retention(unittest.TestCase):
