@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..atomic_file import write_atomic
-from ..batch import Row, make_batch
+from ..batch import Batch, Row, make_batch
 from ..engine_error import EngineError
+from ..model.tuned_language_model import BaseStates
 from ..prepared import Prepared, ScoredSet
 from ..protocol import Event
 from .base_scores import BaseScores
@@ -25,6 +26,8 @@ from .model_pair import ModelPair
 
 kl_rows = 32
 """Rows of each set on which the KL to the base is taken."""
+most_kept = 256 * 2**20
+"""Bytes of the base's hidden states that are kept from one point to the next."""
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         self._base: dict[str, BaseScores] = {}
+        self._states: dict[tuple[str, int], BaseStates] = {}
 
     def evaluate(self, step: int, final: bool) -> Event:
         sets = self.prepared.sets
@@ -106,21 +110,30 @@ class Evaluator:
         return base, score("tuned", places, "final evaluation" if final else "evaluating")
 
     def _divergences(self) -> dict[str, float]:
-        found = {"train": self._divergence(self.train_sample)} if self.train_sample else {}
+        found = {"train": self._divergence("train", self.train_sample)} if self.train_sample else {}
         for each in self.prepared.sets:
             if each.kind != "learning":
                 chosen = [each.items[place] for place in each.order[:kl_rows]]
-                found[each.name] = self._divergence([[item.sequences[item.main]] for item in chosen])
+                found[each.name] = self._divergence(each.name, [[item.sequences[item.main]] for item in chosen])
         return found
 
-    def _divergence(self, rows: list[Row]) -> float:
+    def _divergence(self, name: str, rows: list[Row]) -> float:
         """Nats per target token over all rows."""
         total, tokens = 0.0, 0
         for start in range(0, len(rows), scored_rows):
             batch = make_batch(rows[start : start + scored_rows])
-            total += float(self.pair.divergence(batch).sum(dtype="float64"))
+            total += float(self.pair.divergence(batch, self._base_states((name, start), batch)).sum(dtype="float64"))
             tokens += int((batch.labels >= 0).sum())
         return total / tokens
+
+    def _base_states(self, place: tuple[str, int], batch: Batch) -> BaseStates | None:
+        """Of the same rows at every point: kept as long as they are few."""
+        if place in self._states:
+            return self._states[place]
+        states = self.pair.base_states(batch)
+        if states is not None and states.bytes + sum(kept.bytes for kept in self._states.values()) <= most_kept:
+            self._states[place] = states
+        return states
 
 
 def plain_means(event: Event) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:

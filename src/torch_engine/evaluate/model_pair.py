@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..batch import Batch, ignored_label
-from ..model.tuned_language_model import Pick, TunedLanguageModel
+from ..model.tuned_language_model import BaseStates, Pick, TunedLanguageModel
 
 
 
@@ -21,17 +21,18 @@ class ModelPair:
     def score(self, batch: Batch, who: str) -> np.ndarray:
         return self._of(who).score(batch, who)
 
-    def answer(self, ids: list[int], who: str, *, most: int, limit: int, stop: set[int]) -> list[int]:
-        return self._of(who).answer(ids, who, most=most, limit=limit, stop=stop)
+    def write(self, who: str, texts: list[list[int]], pick: Pick) -> None:
+        """Texts of one length, side by side, grow until `pick` says nothing."""
+        self._of(who).write(who, texts, pick)
 
-    def write(self, start: int, rows: int, pick: Pick) -> None:
-        """Texts of the base, side by side from one token on."""
-        self._of("base").write("base", start, rows, pick)
+    def base_states(self, batch: Batch) -> BaseStates | None:
+        """May be given to `divergence` again and again; None where another model is the base."""
+        return self._tuned.base_states(batch) if self._other is None else None
 
-    def divergence(self, batch: Batch) -> np.ndarray:
+    def divergence(self, batch: Batch, base: BaseStates | None = None) -> np.ndarray:
         """(B, T) KL(base ‖ tuned) of each labelled position, 0 elsewhere."""
         if self._other is None:
-            return self._tuned.divergence(batch)
+            return self._tuned.divergence(batch, base)
         found = np.zeros((batch.rows, batch.length), np.float32)
         for b in range(batch.rows):
             row = Batch(

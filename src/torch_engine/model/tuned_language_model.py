@@ -53,6 +53,18 @@ Pick = Callable[[torch.Tensor], "list[int] | None"]
 """From the (B, V) logits behind each row to its next token; None: enough."""
 
 
+@dataclass(frozen=True)
+class BaseStates:
+    """What the base makes of a batch's labelled cells."""
+
+    hidden_ND: torch.Tensor
+    head: Head
+
+    @property
+    def bytes(self) -> int:
+        return self.hidden_ND.numel() * self.hidden_ND.itemsize
+
+
 class TunedLanguageModel:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -129,13 +141,19 @@ class TunedLanguageModel:
         return _spread(batch, index, token_losses(hidden, head, labels))
 
     @torch.no_grad()
-    def divergence(self, batch: Batch) -> np.ndarray:
+    def base_states(self, batch: Batch) -> BaseStates:
+        """Half the work of a divergence, and always the same: the base does not change."""
+        batch = batch.to(self.device)
+        return BaseStates(*self._hidden(batch, _targets(batch)[0], "base"))
+
+    @torch.no_grad()
+    def divergence(self, batch: Batch, base: BaseStates | None = None) -> np.ndarray:
         """(B, T) KL(base ‖ tuned) at T = 1 of each labelled position, 0 elsewhere."""
+        base = base or self.base_states(batch)
         batch = batch.to(self.device)
         index, _ = _targets(batch)
-        base, base_head = self._hidden(batch, index, "base")
         hidden, head = self._hidden(batch, index, "tuned")
-        return _spread(batch, index, token_divergences(hidden, head, base, base_head))
+        return _spread(batch, index, token_divergences(hidden, head, base.hidden_ND, base.head))
 
     @torch.no_grad()
     def logits(self, batch: Batch, which: str) -> np.ndarray:
@@ -146,30 +164,16 @@ class TunedLanguageModel:
         return head.logits(hidden).view(batch.rows, batch.length, -1).cpu().numpy()
 
     @torch.no_grad()
-    def answer(self, ids: list[int], which: str, *, most: int, limit: int, stop: set[int]) -> list[int]:
-        """Greedy: up to `most` tokens, the text never longer than `limit`. The first of equals is taken."""
-        answer: list[int] = []
+    def write(self, which: str, texts: list[list[int]], pick: Pick) -> None:
+        """Texts of one length, side by side, grow by what `pick` says, until it says nothing."""
         with self._weights(which) as (model, head), self._parts.precision.autocast():
-            cache, fresh = None, torch.tensor([ids], device=self.device)
-            while len(answer) < most and len(ids) + len(answer) < limit:
+            cache, fresh = None, torch.tensor(texts, device=self.device)
+            while True:
                 found = model.get_decoder()(input_ids=fresh, past_key_values=cache, use_cache=True)
-                following = int(head.logits(found.last_hidden_state[:, -1]).argmax())
-                if following in stop:
-                    break
-                answer.append(following)
-                cache, fresh = found.past_key_values, torch.tensor([[following]], device=self.device)
-        return answer
-
-    @torch.no_grad()
-    def write(self, which: str, start: int, rows: int, pick: Pick) -> None:
-        """Rows that begin with one token and grow by what `pick` says, until it says nothing."""
-        with self._weights(which) as (model, head), self._parts.precision.autocast():
-            cache, following = None, [start] * rows
-            while following is not None:
-                fresh = torch.tensor(following, device=self.device)[:, None]
-                found = model.get_decoder()(input_ids=fresh, past_key_values=cache, use_cache=True)
-                cache = found.past_key_values
                 following = pick(head.logits(found.last_hidden_state[:, -1]).float().cpu())
+                if following is None:
+                    return
+                cache, fresh = found.past_key_values, torch.tensor(following, device=self.device)[:, None]
 
     def settle(self, values: dict[torch.nn.Parameter, torch.Tensor]) -> None:
         """From here on `tuned` means these values, adapters off: the weights as they are saved. No step can follow."""
