@@ -1,4 +1,7 @@
-/** The `check` job: everything up to the first step, the first batch as text, and an estimate from real steps. */
+/**
+ * The `check` job: everything up to the first step, the first batch as text, and an estimate. Memory is computed before
+ * the model is opened; so is time, until real steps have been taken.
+ */
 import type { EstimateEvent, FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { makeBatch, taskKind } from './data/rows.ts';
 import { peakMemoryBytes } from './environment.ts';
@@ -28,7 +31,7 @@ export async function check(start: StartCommand, observer: Observer): Promise<Fi
 
 /** The steps are real, with a rate of 0; the model is closed afterwards, so nothing of them stays. */
 async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<EstimateEvent> {
-  const { model, plan, steps, evaluator, secondsToWrite } = run;
+  const { model, plan, steps, evaluator, secondsToWrite, memory } = run;
   const stepOnce = () => model.step(plan.at(1).microBatches, { learningRate: 0 });
   const secondsPerStep = await secondsOf(stepOnce, timedSteps);
   const rows = run.sets.flatMap(({ items }) => items.map(item => item.sequences));
@@ -47,7 +50,9 @@ async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<Estim
   const sequences = points * evaluator.sequencesInRun + 2 * rows.flat().length;
   return {
     type: 'estimate',
-    memoryBytes: peakMemoryBytes(),
+    basis: 'timed',
+    memoryBytes: memory.bytes,
+    freeBytes: memory.freeBytes,
     secondsPerStep,
     seconds: secondsToWrite + steps * secondsPerStep + sequences * secondsPerSequence,
   };

@@ -4,6 +4,7 @@
 import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
 import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
+import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge } from './estimate/estimateRun.ts';
 import { type EvaluatedSet, Evaluator } from './evaluate/evaluator.ts';
 import { type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
 import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
@@ -24,6 +25,7 @@ export interface OpenedRun extends PreparedRun {
   identity: RunIdentity;
   /** Of a trial: how long the base will write before the first step; 0 where it need not. */
   secondsToWrite: number;
+  memory: MemoryEstimate;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,9 @@ export async function openRun(start: StartCommand, observer: Observer, { trial =
   const files = await prepareRun(start, tokenizing);
 
   await refuseOtherTokenizer(files.tokenizer, modelFolder, baseFolder);
+  const memory = await estimateMemory(start, files);
+  refuseTooLarge(memory);
+  if (trial) observer(await computedEstimate(start, memory, files));
   const models = await openModels(start, modelFolder, baseFolder, observer);
   try {
     const { model, pair } = models;
@@ -55,9 +60,9 @@ export async function openRun(start: StartCommand, observer: Observer, { trial =
     const judged = { ...files, modelFolder, baseFolder, pair, fingerprints: ofFiles };
     const { fingerprints, secondsToWrite, ...watching } = await withBaseTexts(start, judged, observer, { trial });
     const prepared = { ...files, ...watching };
-    observer(preparedEvent(start, prepared, model, fingerprints));
+    observer(preparedEvent(start, prepared, model, fingerprints, memory.bytes));
     const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
-    const identity = runIdentity(start, fingerprints);
+    const identity = runIdentity(start, fingerprints, model.runtime);
     return {
       ...prepared,
       model,
@@ -67,6 +72,7 @@ export async function openRun(start: StartCommand, observer: Observer, { trial =
       fingerprints,
       identity,
       secondsToWrite,
+      memory,
       close: models.close,
     };
   } catch (error) {
@@ -164,6 +170,7 @@ function preparedEvent(
   prepared: PreparedRun,
   model: TuningModel,
   fingerprints: Fingerprints,
+  memoryEstimateBytes: number,
 ): PreparedEvent {
   const { warnings, steps } = prepared;
   const { teacher } = model;
@@ -176,8 +183,7 @@ function preparedEvent(
     trainedShare: model.trainedParameters / model.parameters,
     trained: describeTrained(model, recipe.adapter !== undefined),
     steps,
-    memoryEstimateBytes: model.estimate({ rows: recipe.train.micro_batch_size, length: recipe.train.max_length })
-      .memoryBytes,
+    memoryEstimateBytes,
     ...countsOf(prepared),
     environment: { ...environment(threads), ...(teacher && { teacher: `${teacher.teacher}: ${teacher.reason}` }) },
     warnings,

@@ -221,7 +221,12 @@ const firstBatchEvent = z.object({
 
 const estimateEvent = z.object({
   type: z.literal('estimate'),
+  /** What the seconds come from: the graphs and how fast this machine is, or steps that were taken. */
+  basis: z.enum(['computed', 'timed']).optional(),
+  /** The most that the trainer's process will hold. */
   memoryBytes: z.number(),
+  /** What it could take when it was asked. */
+  freeBytes: z.number().optional(),
   secondsPerStep: z.number(),
   seconds: z.number(),
 });

@@ -58,6 +58,31 @@ const auto = z
     'A probe set that needs no data: texts that the base itself writes, once, before the first step. Their rise of loss estimates KL(base ‖ tuned) on what the base says unasked. `retain: auto` is short for it. See below.',
   );
 
+const answers = z
+  .strictObject({
+    max_new_tokens: count.max(1024).default(48).describe('Tokens of an answer at most.'),
+    temperature: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(0)
+      .describe(
+        '0: always the likeliest token. Above 0 tokens are drawn, at 1 as likely as the model thinks them; with the same random numbers at every evaluation, so that answers differ by the model alone.',
+      ),
+    top_p: z
+      .number()
+      .positive()
+      .max(1)
+      .default(1)
+      .describe('Drawn are only the likeliest tokens that together have this probability.'),
+    stop: z
+      .array(z.string().min(1).max(256))
+      .max(16)
+      .default([])
+      .describe('An answer ends before the first of these texts.'),
+  })
+  .describe('How prompts are answered. Not for a `command`, whose answers are greedy.');
+
 const retainSection = z
   .strictObject({
     base: path
@@ -73,6 +98,7 @@ const retainSection = z
       .max(32)
       .default([])
       .describe('Prompts answered by the base and by the tuned model at each evaluation, side by side.'),
+    answers: answers.optional(),
   })
   .describe('What must not be lost, and how that is measured. Without it nothing watches for forgetting.');
 
@@ -339,6 +365,12 @@ export const recipeSchema = z.strictObject({
       description:
         'Rules that end the run early, saved: METRIC is forgot, METRIC is nan, or METRIC > NUMBER (>=, <, <=), and "for N evals" or "for N steps" in a row. See below.',
     }),
+  memory: z
+    .enum(['refuse', 'try'])
+    .optional()
+    .describe(
+      'What happens to a run that will take more memory than is free: refuse it before it starts, with the settings that would make it fit (the default), or try it all the same. The embedded engine only.',
+    ),
   command: z
     .array(z.string().min(1).max(4096))
     .min(1)
@@ -368,6 +400,7 @@ export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type Budget = z.output<typeof budget>;
 export type AutoProbe = z.output<typeof auto>;
+export type AnswerSettings = z.output<typeof answers>;
 
 export const variantNames = ['plain', 'replay', 'regularized', 'narrow', 'as-written'] as const;
 export type VariantName = (typeof variantNames)[number];
@@ -386,6 +419,7 @@ export interface ResolvedRecipe extends Omit<Recipe, 'name' | 'data' | 'retain' 
     probes: Record<string, { file: string; budget?: Budget }>;
     auto?: AutoProbe;
     prompts: string[];
+    answers?: AnswerSettings;
   };
   train: Omit<Recipe['train'], 'micro_batch_size'> & { micro_batch_size: number };
 }

@@ -77,9 +77,10 @@ function problemLine(problem: CheckView['problems'][number]): HTMLElement {
 }
 
 function estimates(check: CheckView): HTMLElement {
-  const { memoryBytes, secondsPerStep, seconds } = check.estimate!;
+  const { memoryBytes, freeBytes, secondsPerStep, seconds } = check.estimate!;
+  const memory = t('about {0}', formatBytes(memoryBytes));
   const facts: [string, string][] = [
-    [t('Memory'), t('about {0}', formatBytes(memoryBytes))],
+    [t('Memory'), freeBytes === undefined ? memory : t('{0} of {1} free', memory, formatBytes(freeBytes))],
     [t('A step'), formatDuration(secondsPerStep)],
     [t('The whole run'), t('about {0}', formatDuration(seconds))],
     ...(check.prepared ? [[t('Steps'), formatCount(check.prepared.steps)] as [string, string]] : []),

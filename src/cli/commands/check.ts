@@ -47,7 +47,7 @@ export const check: Command = {
     const events = await runTrainerJob({ ...asked, job: 'check', recipe, paths, trusted: true });
     const prepared = events.find(event => event.type === 'prepared') ?? null;
     const firstBatch = events.find(event => event.type === 'firstBatch') ?? null;
-    const estimate = events.find(event => event.type === 'estimate') ?? null;
+    const estimate = events.findLast(event => event.type === 'estimate') ?? null;
     const settings = flattenSettings(recipe);
     output.answer({ ok: true, problems, settings, prepared, firstBatch, estimate });
     for (const [key, value] of Object.entries(settings)) output.line(`${key} = ${value}`);
@@ -82,8 +82,12 @@ function describeBatch({ rows, supervisedShare }: FirstBatchEvent, output: Outpu
   }
 }
 
-function describeEstimate({ memoryBytes, secondsPerStep, seconds }: EstimateEvent, output: Output): void {
-  output.line(
-    `\nEstimate: ${bytes(memoryBytes)}, ${secondsPerStep.toFixed(2)} s a step, ${durationText(seconds)} in all`,
-  );
+function describeEstimate(
+  { basis, memoryBytes, freeBytes, secondsPerStep, seconds }: EstimateEvent,
+  output: Output,
+): void {
+  const free = freeBytes === undefined ? '' : ` of ${bytes(freeBytes)} free`;
+  const source = basis === 'computed' ? ' (computed from the graph and the speed of this machine)' : '';
+  const time = `${secondsPerStep.toFixed(2)} s a step, ${durationText(seconds)} in all`;
+  output.line(`\nEstimate: ${bytes(memoryBytes)}${free}, ${time}${source}`);
 }

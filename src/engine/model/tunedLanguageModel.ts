@@ -5,7 +5,6 @@
 import type { Batch } from '../batch.ts';
 import { ignoredLabel } from '../batch.ts';
 import { EngineError } from '../engineError.ts';
-import { estimateCost } from '../graph/cost.ts';
 import { type Graph, type Shape, size } from '../graph/graph.ts';
 import { loraA, loraB, mergedWeight } from '../methods/lora.ts';
 import type { RegularizeSettings, TeacherChoice } from '../methods/regularize.ts';
@@ -57,6 +56,7 @@ export class TunedLanguageModel implements TuningModel {
   readonly #compiled = new Map<string, Promise<Program>>();
   #programs: Programs;
   #isSettled = false;
+  #hasStepped = false;
 
   constructor(parts: TunedLanguageModelParts) {
     const { config, plan, runtime, shapes, state } = parts;
@@ -72,16 +72,12 @@ export class TunedLanguageModel implements TuningModel {
     this.#programs = new Programs(this.#programSettings());
   }
 
-  estimate(shape: BatchShape): { flops: number; memoryBytes: number } {
-    const { flops, peakBytes } = estimateCost(this.#programs.step(shape));
-    return { flops, memoryBytes: this.state.bytes + peakBytes };
-  }
-
   async step(microBatches: Batch[], { learningRate }: { learningRate: number }): Promise<StepMetrics> {
     if (this.#isSettled) throw new EngineError('state', 'The weights are rounded as saved: no step can follow');
     if (!this.state.has(firstMoment(this.trainedNames[0]!))) {
       throw new EngineError('state', 'The model was opened for scoring: no step can be made');
     }
+    await this.#leaveProbes(microBatches.length === 1);
     const counts = this.#count(microBatches);
     const scalars = adamScalars(this.state.optimizerStep + 1, learningRate, this.#parts.adam);
     const sums = new LossSums(this.#parts.regularize);
@@ -248,10 +244,21 @@ export class TunedLanguageModel implements TuningModel {
     return program;
   }
 
-  async #closePrograms(): Promise<void> {
-    const programs = await Promise.all(this.#compiled.values());
-    this.#compiled.clear();
-    for (const program of programs) await program.close();
+  /** What only `probe` needs is given back before the first step, with its accumulators where a step has none. */
+  async #leaveProbes(isFused: boolean): Promise<void> {
+    if (this.#hasStepped) return;
+    this.#hasStepped = true;
+    const isProbe = (key: string) => key.startsWith('penalty/') || (isFused && /^(objective\/|norm$)/.test(key));
+    await this.#closePrograms(isProbe);
+    if (isFused) for (const { name } of this.state.entries('accumulator')) this.state.remove(name);
+  }
+
+  async #closePrograms(isChosen: (key: string) => boolean = () => true): Promise<void> {
+    for (const [key, compiling] of [...this.#compiled]) {
+      if (!isChosen(key)) continue;
+      this.#compiled.delete(key);
+      await (await compiling).close();
+    }
   }
 
   #programSettings() {

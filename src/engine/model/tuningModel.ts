@@ -35,8 +35,6 @@ export interface TuningModel {
   readonly teacher?: { teacher: 'copy' | 'swap'; reason: string };
   /** Weights, optimizer slots, accumulators, method tensors, counters: a checkpoint is its dump, resume its load. */
   readonly state: StateStore;
-  /** What one optimizer step over such a micro-batch costs, told without running it. */
-  estimate(shape: { rows: number; length: number }): { flops: number; memoryBytes: number };
   /** Accumulates the micro-batches, clips, updates. Losses are divided by the step's own token counts. */
   step(microBatches: Batch[], rates: { learningRate: number }): Promise<StepMetrics>;
   /** (B, T) −log p(label) of each position, 0 where ignored. `base` = every change switched off, the same code path. */

@@ -16,14 +16,23 @@ export function donatedState(graph: Graph): Set<string> {
     for (const output of node.outputs) maker.set(output, node);
     for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node]);
   }
+  const known = new Map<Node, Set<Node>>();
+  const before = (node: Node): Set<Node> => {
+    const found = known.get(node) ?? ancestors(node, maker);
+    known.set(node, found);
+    return found;
+  };
+  /** The last input first: of a step's update that is the clipping factor, which waits for nearly everything. */
+  const waitsFor = (writer: Node, reader: Node): boolean =>
+    reader === writer ||
+    writer.inputs.toReversed().some(input => maker.has(input) && before(maker.get(input)!).has(reader));
   const states = graph.inputs.filter(input => input.kind === 'state');
   return new Set(
     states
       .filter(({ name, tensor }) => {
         const writer = maker.get(graph.updates.get(name) ?? tensor);
         if (!writer || !elementwise.has(writer.operator.name)) return false;
-        const before = ancestors(writer, maker);
-        return (readers.get(tensor) ?? []).every(reader => before.has(reader));
+        return (readers.get(tensor) ?? []).every(reader => waitsFor(writer, reader));
       })
       .map(({ name }) => name),
   );

@@ -85,13 +85,13 @@ export class CheckPanel implements PageBackend, vscode.Disposable {
   ): Promise<Pick<CheckView, 'problems' | 'firstBatch' | 'estimate' | 'prepared'>> {
     try {
       const events = await this.#service.check(recipe, this.subject.variant, signal);
-      const first = <T extends TrainerEvent['type']>(type: T) =>
-        events.find((event): event is Extract<TrainerEvent, { type: T }> => event.type === type) ?? null;
+      const last = <T extends TrainerEvent['type']>(type: T) =>
+        events.findLast((event): event is Extract<TrainerEvent, { type: T }> => event.type === type) ?? null;
       return {
         problems: [],
-        firstBatch: first('firstBatch'),
-        estimate: first('estimate'),
-        prepared: first('prepared'),
+        firstBatch: last('firstBatch'),
+        estimate: last('estimate'),
+        prepared: last('prepared'),
       };
     } catch (error) {
       return { problems: [problemOf(error)], firstBatch: null, estimate: null, prepared: null };

@@ -159,15 +159,6 @@ test('a model opened for scoring holds its weights once and cannot be trained', 
   for (const model of [tuned, scored]) await model.close();
 });
 
-test('the estimate grows with what trains and with the rows', async () => {
-  const estimate = (parts: RecipeParts, rows: number) =>
-    withModel(parts, async model => model.estimate({ rows, length: 12 }));
-  const narrow: RecipeParts = { method: { narrow: { tune: [{ last_layers: 1 }] } } };
-  const [all, some, more] = [await estimate({}, 2), await estimate(narrow, 2), await estimate({}, 8)];
-  assert.ok(some.flops < 0.8 * all.flops && some.memoryBytes < all.memoryBytes);
-  assert.ok(more.flops > 3 * all.flops && more.memoryBytes > all.memoryBytes);
-});
-
 test('batches that the model cannot take are refused by their numbers', async () => {
   await withModel({}, async model => {
     const outside = someBatch(1);
@@ -259,4 +250,17 @@ test('every weight and moment is overwritten in place by a step, so that state i
   }
   const accumulators = [...donatedState(programs.gradient({ rows: 2, length: 8 }, 'objective'))];
   assert.deepEqual(accumulators.sort(), trained.map(accumulator).sort());
+});
+
+test('what only the checks before the first step need is given back with it, and comes again where a step accumulates', async () => {
+  await withModel({}, async model => {
+    const accumulators = () => model.state.entries('accumulator').length;
+    const batch = someBatch(1);
+    await model.probe([batch]);
+    assert.ok(accumulators() > 0);
+    await model.step([batch], { learningRate: 1e-3 });
+    assert.equal(accumulators(), 0);
+    await model.step([batch, someBatch(2)], { learningRate: 1e-3 });
+    assert.ok(accumulators() > 0);
+  });
 });

@@ -81,6 +81,10 @@ class OnnxRuntime implements Runtime {
       executionProviders: [this.provider],
       intraOpNumThreads: this.#threads,
       logSeverityLevel: 3,
+      // With a pattern every session holds its memory twice: piecewise from its first run, whole from its second.
+      enableMemPattern: false,
+      // A pool of its own, which is never given back, is worth it where the same graph runs again and again.
+      enableCpuMemArena: graph.updates.size > 0,
       extra: { session: sessionOptions },
     });
     const results = part.results.map(({ name }) => name);

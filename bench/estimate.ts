@@ -1,0 +1,64 @@
+/**
+ * What `holdfast check` computes before a model is opened beside what a run then takes: memory as the peak of the
+ * trainer's process over what it held before it read anything, and seconds a step. Eight recipes, one after the other.
+ * Memory may be measured on a busy machine, time on an idle one only. Linux.
+ *
+ * usage: npm run bench:estimate [-- --only full,LoRA --threads 2]
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { StepEvent } from '../src/protocol/trainer.ts';
+import { recipePaths, resolveRecipe } from '../src/recipe/resolve.ts';
+import { recipeSchema } from '../src/recipe/schema.ts';
+import { askTrainer, type Told } from './estimate/measureRun.ts';
+import { makeWorkplace, type Shape, shapes } from './estimate/shapes.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: shapes.map(({ name }) => name).join() },
+    threads: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+  },
+});
+const threads = Number(values.threads);
+const trainer = resolve('dist/trainer.cjs');
+const folder = resolve('bench/work/estimate');
+/** The first steps compile and touch memory for the first time. */
+const warmup = 2;
+
+await makeWorkplace(folder, 'models/holdfast-tiny');
+console.log(`${cpus()[0]?.model.trim()}, ${threads} threads, Node ${process.versions.node}\n`);
+console.log(
+  '| recipe | memory: estimated, measured | | seconds a step: estimated, measured | |\n|---|---|---|---|---|',
+);
+for (const shape of shapes) if (values.only.split(',').includes(shape.name)) console.log(await row(shape));
+
+async function row({ name, recipe: written }: Shape): Promise<string> {
+  const recipe = resolveRecipe(recipeSchema.parse(written), { variant: 'as-written', fileName: 'bench.tune.yaml' });
+  const paths = Object.fromEntries(recipePaths(recipe).map(path => [path, join(folder, path)]));
+  const checked = await askTrainer(trainer, { job: 'check', recipe, paths, threads }, isComputed);
+  const estimated = checked.at(-1)!.event;
+  if (estimated.type !== 'estimate') throw new Error(`${name}: the check told no estimate`);
+
+  const told = await askTrainer(trainer, { job: 'train', recipe, paths, threads });
+  const idle = told[0]!.bytes;
+  const peak = Math.max(...told.map(({ peakBytes }) => peakBytes)) - idle;
+  const memory = beside(estimated.memoryBytes - idle, peak, bytes => `${(bytes / 2 ** 20).toFixed(0)} MiB`);
+  const time = beside(estimated.secondsPerStep, medianSeconds(told), seconds => seconds.toFixed(3));
+  return `| ${name} | ${memory} | ${time} |`;
+}
+
+function isComputed({ event }: Told): boolean {
+  return event.type === 'estimate' && event.basis === 'computed';
+}
+
+function beside(estimated: number, measured: number, text: (x: number) => string): string {
+  const percent = 100 * (estimated / measured - 1);
+  return `${text(estimated)}, ${text(measured)} | ${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(0)} %`;
+}
+
+function medianSeconds(told: Told[]): number {
+  const steps = told.map(({ event }) => event).filter((event): event is StepEvent => event.type === 'step');
+  const seconds = steps.slice(warmup).map(({ metrics }) => metrics.tokens! / metrics.tokensPerSecond!);
+  return seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)]!;
+}
