@@ -18,13 +18,22 @@ export type RunIdentity = Record<string, string>;
 /** Keys of files; others are keys of the recipe. */
 const contentOf = 'content of ';
 const numerics = 'numerics';
+/** Named only where another one than the usual computes. It is not known before the model is opened. */
+const runtimeKey = 'runtime';
+const usualRuntime = 'onnxruntime on cpu';
 
 /** Names do not count, nor does where things lie: what is computed does. */
 export function runIdentity(
   { recipe }: Pick<StartCommand, 'recipe'>,
   { data, model, tokenizer }: Pick<Fingerprints, 'data' | 'model' | 'tokenizer'>,
+  runtime: { name: string; provider: string },
 ): RunIdentity {
-  return { [numerics]: numericsVersion, ...contentIdentity({ recipe }, { data, model, tokenizer }) };
+  const computedBy = `${runtime.name} on ${runtime.provider}`;
+  return {
+    [numerics]: numericsVersion,
+    ...(computedBy !== usualRuntime && { [runtimeKey]: computedBy }),
+    ...contentIdentity({ recipe }, { data, model, tokenizer }),
+  };
 }
 
 /** The part that does not depend on who trains. */
@@ -49,8 +58,10 @@ export async function checkResume(start: StartCommand): Promise<void> {
   const data: Record<string, string> = {};
   for (const [name, file] of trainedFiles(start)) data[name] = await hashFile(pathOf(start, file));
   const tokenizer = (await loadTokenizer(modelFolder)).fingerprint;
-  const identity = runIdentity(start, { data, tokenizer, model: await weightsFingerprint(modelFolder) });
-  refuseOther(start, identity, await readCounters(resume.checkpoint));
+  const content = contentIdentity(start, { data, tokenizer, model: await weightsFingerprint(modelFolder) });
+  const counters = await readCounters(resume.checkpoint);
+  const { [runtimeKey]: runtime } = (counters.identity ?? {}) as RunIdentity;
+  refuseOther(start, { [numerics]: numericsVersion, ...content, ...(runtime && { [runtimeKey]: runtime }) }, counters);
 }
 
 /** Throws with every setting and file in which the run that wrote the checkpoint differs from this one. */
@@ -77,7 +88,8 @@ function differencesOf(start: StartCommand, before: RunIdentity, now: RunIdentit
   return keys
     .filter(key => before[key] !== now[key])
     .map(key => {
-      if (!key.startsWith(contentOf)) return `${key} was ${before[key] ?? 'not set'}, is ${now[key] ?? 'not set'}`;
+      const absent = key === runtimeKey ? usualRuntime : 'not set';
+      if (!key.startsWith(contentOf)) return `${key} was ${before[key] ?? absent}, is ${now[key] ?? absent}`;
       const name = key.slice(contentOf.length);
       const change = before[key] === undefined ? 'is new' : now[key] === undefined ? 'is gone' : 'has changed';
       return `${wordsFor(start, name)} ${change}`;

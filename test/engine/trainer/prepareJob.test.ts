@@ -170,7 +170,7 @@ test('what is scored, sampled and answered reads back as the embedded engine has
 
 test('prepared data carry what a resume compares, and the same fingerprint for comparisons', async () => {
   const { start, data } = await prepared({});
-  const { numerics, ...identity } = runIdentity(start, data.fingerprints);
+  const { numerics, ...identity } = runIdentity(start, data.fingerprints, { name: 'onnxruntime', provider: 'cpu' });
   assert.ok(numerics);
   assert.deepEqual(data.identity, identity);
   assert.deepEqual(contentIdentity(start, data.fingerprints), identity);
