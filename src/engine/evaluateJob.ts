@@ -44,7 +44,7 @@ export async function evaluate(start: StartCommand, observer: Observer): Promise
 
 export async function generate(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
   return withBothModels(start, observer, async ({ model, pair, tokenizer }) => {
-    const sampler = samplerOf({ pair, tokenizer, model }, start.recipe.retain.prompts, start.outputs.samples);
+    const sampler = samplerOf({ pair, tokenizer, model }, start.recipe, start.outputs.samples);
     if (!sampler) throw new EngineError('data-empty', 'There is no prompt', { remedy: 'Add retain.prompts.' });
     for (const sample of await sampler(0)) observer(sample);
   });

@@ -13,6 +13,7 @@ import {
 } from '../protocol/prepared.ts';
 import type { FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { writeAtomic } from './atomicFile.ts';
 import type { RowPlan } from './data/rowPlan.ts';
 import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
@@ -36,7 +37,7 @@ import {
 import { whenThereIsRoom } from './roomOnDisk.ts';
 import type { RunControl } from './runControl.ts';
 import { contentIdentity } from './runIdentity.ts';
-import { answerTokens, promptTokens } from './samples.ts';
+import { answersOf, promptTokens } from './samples.ts';
 import { learningRateSchedule } from './schedule.ts';
 import { type SectionArray, writeSections } from './sectionFile.ts';
 import { seriesOf } from './series.ts';
@@ -113,7 +114,7 @@ function describe(start: StartCommand, run: PreparedWatching, files: Files, text
     sets: describeSets(sets),
     ...(texts && { textsToWrite: texts }),
     prompts: recipe.retain.prompts.map(text => ({ text, ids: tokenizer.encode(text) })),
-    answers: { tokens: answerTokens, promptTokens },
+    answers: describeAnswers(recipe),
     tokenizer: { ...describeTokenizer(tokenizer), samples: tokenizerSamples(run) },
     fingerprints,
     scoringKey: digest(scoring),
@@ -121,6 +122,11 @@ function describe(start: StartCommand, run: PreparedWatching, files: Files, text
     warnings,
     evaluate: recipe.evaluate,
   };
+}
+
+function describeAnswers(recipe: ResolvedRecipe): PreparedData['answers'] {
+  const { maxNewTokens, temperature, topP, seed, stop } = answersOf(recipe);
+  return { tokens: maxNewTokens, promptTokens, temperature, topP, seed, stop: [...stop] };
 }
 
 const describeTokenizer = (tokenizer: Tokenizer): Omit<PreparedData['tokenizer'], 'samples'> => ({

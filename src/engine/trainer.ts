@@ -58,7 +58,7 @@ class Training {
     this.#observer = observer;
     this.#control = control;
     this.#schedule = learningRateSchedule(recipe, run.steps);
-    this.#sampler = samplerOf(run, recipe.retain.prompts, outputs.samples);
+    this.#sampler = samplerOf(run, recipe, outputs.samples);
   }
 
   async toTheEnd(): Promise<FinishedEvent> {

@@ -82,7 +82,15 @@ export interface PreparedData extends Partial<PreparedTraining> {
   /** Absent where nobody asks for them, or where they are a set already. */
   textsToWrite?: TextsToWrite;
   prompts: { text: string; ids: number[] }[];
-  answers: { tokens: number; promptTokens: number };
+  answers: {
+    tokens: number;
+    promptTokens: number;
+    /** 0: greedy. */
+    temperature: number;
+    topP: number;
+    seed: number;
+    stop: string[];
+  };
   tokenizer: {
     bos: number | null;
     addsBos: boolean;

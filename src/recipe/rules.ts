@@ -180,6 +180,10 @@ function ownProgram({ command, method, engine, retain }: Recipe): Complaint[] {
     return complaint('conflict', ['method', name], message, 'Leave out method, or command.', 'key');
   });
   if (retain?.auto) found.push(writing);
+  if (retain?.answers) {
+    const message = 'retain.answers has no say where command trains: its answers are greedy';
+    found.push(complaint('conflict', ['retain', 'answers'], message, 'Leave out retain.answers, or command.', 'key'));
+  }
   if (engine === 'auto') return found;
   const message = `engine: ${engine} and command both say what trains`;
   return [...found, complaint('conflict', ['engine'], message, 'Keep one of them.')];

@@ -75,6 +75,9 @@ test('what the base writes is a set called auto: no file may be, rules may name 
     ['rule-never-breaks', 'stop_if.0', 4],
   ]);
   assert.deepEqual(problemsOf('command: [python, train.py]', 'retain: auto'), [['conflict', 'retain.auto', 3]]);
+  const drawn = 'retain: { probes: { p: { file: p.txt } }, prompts: [hi], answers: { temperature: 1 } }';
+  assert.deepEqual(problemsOf('', drawn), []);
+  assert.deepEqual(problemsOf('command: [python, train.py]', drawn), [['conflict', 'retain.answers', 3]]);
 });
 
 test('a probe set called train is refused: kl.train means the training rows', () => {

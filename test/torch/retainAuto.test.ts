@@ -104,3 +104,17 @@ test('torch: a check writes nothing and says how long it will take; a stop while
   ) as PreparedData;
   assert.deepEqual([about.textsToWrite?.items, about.sets.map(({ name }) => name)], [70, ['eval']]);
 });
+
+test('drawn answers of the same base are the same on both engines, and end before a stop', async () => {
+  const answers = { temperature: 0.8, top_p: 0.9, max_new_tokens: 10, stop: ['zz'] };
+  const retain = { prompts: ['code 7:', 'the dog'], answers };
+  const said = await Promise.all(
+    (['node', 'torch'] as const).map(async engine => {
+      const start = files.start({ ...writing, retain });
+      const events = await run(engine, { ...start, job: 'generate' });
+      return ofType(events, 'sample').map(({ base, tuned }) => [base, tuned]);
+    }),
+  );
+  assert.deepEqual(said[0], said[1]);
+  assert.ok(said[0]!.flat().every(text => text.length > 0 && !text.includes('zz')));
+});

@@ -24,6 +24,7 @@ from ..engine_error import EngineError
 from ..prepared import Item, Prepared, ScoredSet
 from .fingerprints import digest
 from .model_pair import ModelPair
+from .pick_token import pick_tokens
 
 name = "auto"
 
@@ -68,7 +69,7 @@ def announce_base_texts(prepared: Prepared, pair: ModelPair) -> float:
         went.append(time.perf_counter())
         return None if len(went) > timed_tokens else [plan["start"]] * len(logits_BV)
 
-    pair.write(plan["start"], rows, pick)
+    pair.write("base", [[plan["start"]]] * rows, pick)
     seconds = (went[-1] - went[0]) / timed_tokens * plan["tokens"] * -(-plan["items"] // rows)
     prepared.about["warnings"].append(
         f"Before the first step the base will write {plan['items']} texts of {plan['tokens']} tokens for retain.auto, "
@@ -102,7 +103,7 @@ def _write_block(
 
         def pick(logits_BV: torch.Tensor, lacking: list[int] = lacking, growing: set[int] = growing) -> list[int] | None:
             at = [uniforms[i][written[i]] if i in growing else 0.0 for i in lacking]
-            chosen = _drawn(logits_BV, at)
+            chosen = pick_tokens(logits_BV, at)
             for i, token in zip(lacking, chosen, strict=True):
                 if i not in growing:
                     continue
@@ -113,20 +114,8 @@ def _write_block(
             on_progress(sum(written) / (tokens * len(written)))
             return chosen if growing else None
 
-        pair.write(plan["start"], len(lacking), pick)
+        pair.write("base", [[plan["start"]]] * len(lacking), pick)
     return items
-
-
-def _drawn(logits_BV: torch.Tensor, uniforms: Sequence[float]) -> list[int]:
-    """The first token at which the probabilities, in f64 and in the order of the vocabulary, have used up the uniform."""
-    weights = torch.exp(logits_BV.double() - logits_BV.double().amax(-1, keepdim=True))
-    used = weights.cumsum(-1)
-    if not bool(torch.isfinite(used[:, -1]).all()):
-        raise EngineError("not-finite", "The model gives no finite probabilities of the next token")
-    wanted = used[:, -1:] * torch.tensor(uniforms, dtype=torch.float64)[:, None]
-    found = torch.searchsorted(used, wanted, right=True)[:, 0]
-    last = used.shape[-1] - 1 - (weights.flip(-1) > 0).to(torch.uint8).argmax(-1)
-    return torch.minimum(found, last).tolist()
 
 
 def refuse_silent(items: Sequence[WrittenItem], plan: Plan) -> None:
