@@ -29,7 +29,7 @@ def pick_tokens(
         raise EngineError("not-finite", "The model gives no finite probabilities of the next token")
     if top_p == 1:
         return _drawn(weights, uniforms).tolist()
-    ordered, order = weights.sort(-1, descending=True, stable=True)
+    ordered, order = torch.sort(weights, dim=-1, descending=True, stable=True)
     before = ordered.cumsum(-1) - ordered
     nucleus = torch.where(before < top_p * ordered.sum(-1, keepdim=True), ordered, 0.0)
     return order.gather(-1, _drawn(nucleus, uniforms)[:, None])[:, 0].tolist()
