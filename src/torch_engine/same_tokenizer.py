@@ -17,6 +17,9 @@ def refuse_other_reading(folder: str, samples: list[dict[str, Any]]) -> None:
     """`samples`: texts of the data and their ids, without what a tokenizer puts around a text."""
     file = os.path.join(folder, "tokenizer.json")
     tokenizer = tokenizers.Tokenizer.from_file(file)
+    # How a batch of texts is squared is no part of how a text is read.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     texts = [sample["text"] for sample in samples]
     for sample, found in zip(samples, tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
         if found.ids != sample["ids"]:
