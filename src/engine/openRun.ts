@@ -2,6 +2,8 @@
  * Opens what a run needs, in order: data, model, base, evaluator; says what was prepared. Whoever opens a run closes it.
  */
 import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
+import { autoSet } from '../recipe/autoSet.ts';
+import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
 import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge } from './estimate/estimateRun.ts';
@@ -184,19 +186,17 @@ function preparedEvent(
     trained: describeTrained(model, recipe.adapter !== undefined),
     steps,
     memoryEstimateBytes,
-    ...countsOf(prepared),
+    ...countsOf(prepared, recipe.retain),
     environment: { ...environment(threads), ...(teacher && { teacher: `${teacher.teacher}: ${teacher.reason}` }) },
     warnings,
   };
 }
 
 /** How much there is of everything. */
-export function countsOf({
-  sets,
-  trainRows,
-  replayRows,
-  droppedRows,
-}: PreparedRun): Pick<PreparedEvent, 'data' | 'probes'> {
+export function countsOf(
+  { sets, trainRows, replayRows, droppedRows }: PreparedRun,
+  { auto }: ResolvedRecipe['retain'],
+): Pick<PreparedEvent, 'data' | 'probes'> {
   const isProbe = ({ kind }: EvaluatedSet): boolean => kind !== 'learning';
   const evals = sets.filter(set => !isProbe(set));
   return {
@@ -206,11 +206,15 @@ export function countsOf({
       droppedRows,
       evalRows: Object.fromEntries(evals.map(({ name, items }) => [name, items.length])),
     },
-    probes: Object.fromEntries(
-      sets.filter(isProbe).map(({ name, kind, items, replayed }) => {
-        return [name, { kind: kind as Exclude<typeof kind, 'learning'>, items: items.length, replayed }];
-      }),
-    ),
+    probes: {
+      // Also where the base has yet to write it.
+      ...(auto && { [autoSet]: { kind: 'text', items: auto.items, replayed: false } }),
+      ...Object.fromEntries(
+        sets.filter(isProbe).map(({ name, kind, items, replayed }) => {
+          return [name, { kind: kind as Exclude<typeof kind, 'learning'>, items: items.length, replayed }];
+        }),
+      ),
+    },
   };
 }
 

@@ -185,7 +185,7 @@ function training(start: StartCommand, run: PreparedRun, files: Files): Prepared
     batch: { taskRows, taskMicroRows, replayMicroRows, lengthStep: bucketStep(maxLength, trainingParts) },
     klRows: trainSample.map(row => numbers.get(row)!),
     identity: contentIdentity(start, files),
-    ...countsOf(run),
+    ...countsOf(run, start.recipe.retain),
     firstBatch: firstBatch(plan, tokenizer),
   };
 }

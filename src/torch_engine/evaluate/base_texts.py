@@ -51,8 +51,7 @@ def add_base_texts(
     _keep(plan, items, os.path.join(base_folder, "tokenizer.json"))
     fingerprint = digest(items)
     prepared.sets.append(_set_of(plan, items, fingerprint))
-    about, told = prepared.about, prepared.about["fingerprints"]
-    about.get("probes", {})[name] = {"kind": "text", "items": len(items), "replayed": False}
+    told = prepared.about["fingerprints"]
     told["comparison"] = digest([told["comparison"], fingerprint])
     told["probes"][name] = fingerprint
 

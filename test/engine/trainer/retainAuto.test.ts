@@ -109,12 +109,13 @@ test('a check writes nothing and says how long the base will write; once that is
   const before = await told(check, { ...start, job: 'check' });
   const [prepared] = eventsOf(before, 'prepared');
   assert.match(prepared!.warnings.join(), /base will write 60 texts of 12 tokens for retain\.auto, once: about \S+/);
-  assert.deepEqual([prepared!.probes, await textsIn(start), before.some(isWriting)], [{}, [], false]);
+  const counted = { auto: { kind: 'text', items: 60, replayed: false } };
+  assert.deepEqual([prepared!.probes, await textsIn(start), before.some(isWriting)], [counted, [], false]);
   assert.ok(eventsOf(before, 'estimate')[0]!.seconds > 0);
   await watchedRun(start);
   const after = await told(check, { ...start, job: 'check' });
   const [again] = eventsOf(after, 'prepared');
-  assert.deepEqual([again!.probes.auto?.items, again!.warnings], [60, []]);
+  assert.deepEqual([again!.probes, again!.warnings], [counted, []]);
 });
 
 test('fewer texts than a verdict needs are warned of', async () => {
