@@ -23,7 +23,7 @@ const program = (entry, name, more = {}) => ({
   target: 'node20',
   // Extensions are loaded by require.
   supported: { 'dynamic-import': false },
-  external: ['vscode', 'onnxruntime-node', '@tensorflow/tfjs-node-gpu'],
+  external: ['vscode', 'onnxruntime-node'],
   // Its modules, of which what nobody uses is left out; what the package gives Node is one piece.
   alias: { yaml: './node_modules/yaml/browser/dist/index.js' },
   ...more,
