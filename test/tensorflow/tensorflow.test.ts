@@ -1,6 +1,12 @@
 /** TensorFlow for Node, in the folder that HOLDFAST_TEST_TENSORFLOW names. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { EngineError } from '../../src/engine/engineError.ts';
+import { Graph } from '../../src/engine/graph/graph.ts';
+import { scale } from '../../src/engine/graph/operators/elementwise.ts';
+import { sumAll } from '../../src/engine/graph/operators/reduce.ts';
+import { gatherRows } from '../../src/engine/graph/operators/rows.ts';
+import { broadcastTo } from '../../src/engine/graph/operators/shape.ts';
 import { openTensorflow } from '../../src/engine/runtime/tensorflow/openTensorflow.ts';
 import { loadTfjs } from '../../src/engine/runtime/tensorflow/tfjs.ts';
 import { tensorflowFolder } from '../../src/runs/tensorflow/tensorflowFolder.ts';
@@ -42,19 +48,36 @@ for (const [title, parts] of Object.entries(recipes)) {
   });
 }
 
-test('a step that fails leaves no tensor behind', async () => {
-  await withModel({ runtime: 'tensorflow' }, async model => {
-    await model.step([someBatch(1)], { learningRate: 1e-3 });
-    const held = await tensors();
-    const batch = someBatch(2);
-    batch.ids[3] = 1_000_000;
-    await assert.rejects(model.step([batch], { learningRate: 1e-3 }));
-    assert.equal(await tensors(), held);
-  });
+test('a run that fails in the middle says in which operator, and leaves no tensor behind', async () => {
+  const graph = new Graph();
+  const table = scale(graph.input('x', 'batch', [4, 3]), 2);
+  graph.output('rows', gatherRows(table, graph.input('ids', 'batch', [2], 'i32')));
+  const program = await runtime.compile(graph);
+  const run = (...ids: number[]) =>
+    program.run(() => assert.fail('no state'), { x: new Float32Array(12), ids: Int32Array.from(ids) }, {});
+  await run(1, 3);
+  const held = await tensors();
+  await assert.rejects(run(1, 9), /TensorFlow failed in gatherRows: .*9/);
+  assert.equal(await tensors(), held);
+  await program.close();
 });
 
 test('a folder without TensorFlow is told, with the command that sets it up', async () => {
   const missing = await openTensorflow({ threads: 1, folder: '/nowhere' });
   assert.ok(!missing.available);
   assert.match(`${missing.reason}. ${missing.remedy}`, /not in \/nowhere\. Run: holdfast doctor --install tensorflow/);
+});
+
+test('a tensor that finds no memory is told as that, with what to lower', async () => {
+  const graph = new Graph();
+  // More than a process has addresses for.
+  const side = 2 ** 23;
+  graph.output('sum', sumAll(broadcastTo(graph.input('x', 'batch', [1, 1]), [side, side])));
+  const program = await runtime.compile(graph);
+  await assert.rejects(
+    program.run(() => assert.fail('no state'), { x: Float32Array.of(1) }, {}),
+    (error: unknown) =>
+      error instanceof EngineError && error.code === 'out-of-memory' && /micro_batch_size/.test(error.remedy ?? ''),
+  );
+  await program.close();
 });

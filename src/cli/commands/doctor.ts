@@ -140,7 +140,9 @@ async function tensorflow(hasNvidia: boolean): Promise<Finding> {
   try {
     const { version, gpu } = await lookAtTensorflow(folder);
     const found = `TensorFlow ${version} on ${gpu ? 'the GPU' : 'the CPU'}, in ${folder}`;
-    return { what: 'tensorflow', state: hasNvidia && !gpu ? 'info' : 'ok', found };
+    if (!hasNvidia || gpu) return { what: 'tensorflow', state: 'ok', found };
+    const remedy = `It does not use the GPU that is there. For libraries with CUDA: ${tensorflowCommand}`;
+    return { what: 'tensorflow', state: 'info', found, remedy };
   } catch (error) {
     const { message, remedy } = errorReport(error);
     return { what: 'tensorflow', state: 'info', found: `${message} (${folder})`, remedy };

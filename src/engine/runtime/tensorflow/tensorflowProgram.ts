@@ -105,8 +105,7 @@ export class TensorflowProgram implements Program {
       });
       return results;
     } catch (error) {
-      const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-      throw new EngineError('runtime', `TensorFlow failed in ${node.operator.name}: ${why}`, { cause: error });
+      throw failedIn(node, error);
     }
   }
 
@@ -119,6 +118,17 @@ export class TensorflowProgram implements Program {
     }
     return this.#tfjs.tensor(values, tensor.shape, values instanceof Int32Array ? 'int32' : 'float32');
   }
+}
+
+function failedIn({ operator }: Node, error: unknown): EngineError {
+  const said = error instanceof Error ? error.message : String(error);
+  // It begins with a number of TensorFlow's own.
+  const why = /^Message: (.+)/m.exec(said)?.[1] ?? said.split('\n')[0];
+  const message = `TensorFlow failed in ${operator.name}: ${why}`;
+  if (!/OOM|out of memory|RESOURCE_EXHAUSTED/i.test(message))
+    return new EngineError('runtime', message, { cause: error });
+  const remedy = 'Lower train.micro_batch_size or train.max_length, or tune fewer tensors.';
+  return new EngineError('out-of-memory', message, { remedy, cause: error });
 }
 
 function planSteps(graph: Graph, { nodes, tensors }: Live): Step[] {
