@@ -3,6 +3,7 @@
  * of stdin means save and leave. stdout carries messages only: whatever else is printed goes to stderr.
  */
 import { Console } from 'node:console';
+import { PlacedError } from '../domain/placedError.ts';
 import { LineSplitter } from '../protocol/lineSplitter.ts';
 import {
   type FailedEvent,
@@ -151,7 +152,7 @@ function speaker(): Observer {
 }
 
 function failure(error: unknown): FailedEvent {
-  if (error instanceof EngineError) {
+  if (error instanceof PlacedError) {
     const { code, message, file, line, remedy } = error;
     return { type: 'failed', code, message, file, line, remedy };
   }

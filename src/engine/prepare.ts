@@ -8,7 +8,8 @@ import { basename, join } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { Budget } from '../recipe/schema.ts';
-import { type ExampleFile, readExamples } from './data/examples.ts';
+import { dataFiles } from '../runs/dataFiles.ts';
+import { type ExampleFile, readData, readExamples } from './data/examples.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
 import { packRows, type Row } from './data/rows.ts';
@@ -16,7 +17,7 @@ import { encodeExamples, type OnFraction, type Sequence, type SequenceOptions } 
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
-import { digest, hashFile } from './evaluate/fingerprints.ts';
+import { digest, hashData, hashFile } from './evaluate/fingerprints.ts';
 import { encodeLearningItems, encodeProbeSet } from './evaluate/itemScores.ts';
 import { countTrained, refuseProbeOverlap, TrainedTexts } from './evaluate/overlap.ts';
 import { type ProbeSet, readProbeSet } from './evaluate/probeSets.ts';
@@ -55,10 +56,10 @@ const itemsForVerdict = 50;
 
 export async function prepareRun(start: StartCommand, onProgress: OnFraction = () => {}): Promise<PreparedRun> {
   const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
-  const train = await readExamples(pathOf(start, start.recipe.data.train));
+  const train = await readData(pathOf(start, start.recipe.data.train));
   const { replay: replaying } = start.recipe.method;
   if (replaying) await refuseReplayOfProbes(start);
-  const replay = replaying ? await readExamples(pathOf(start, replaying.data)) : null;
+  const replay = replaying ? await readData(pathOf(start, replaying.data)) : null;
   const sets = await prepareSets(start, tokenizer, { train, replay });
   const rows = await prepareRows(start, tokenizer, { train, replay }, onProgress);
   return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
@@ -80,7 +81,7 @@ export async function tokenizerOfFinished(start: StartCommand): Promise<Tokenize
 /** What is judged, and that none of it is trained on. */
 export async function prepareWatching(start: StartCommand): Promise<PreparedWatching> {
   const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
-  const train = await readExamples(pathOf(start, start.recipe.data.train));
+  const train = await readData(pathOf(start, start.recipe.data.train));
   return { tokenizer, ...(await prepareSets(start, tokenizer, { train, replay: null })) };
 }
 
@@ -201,8 +202,8 @@ async function prepareRows(
     replayRows: old?.rows.length ?? 0,
     droppedRows: task.dropped + (old?.dropped ?? 0),
     dataHashes: {
-      train: await hashFile(train.file),
-      ...(replay && { replay: await hashFile(replay.file) }),
+      train: await hashData(train.file),
+      ...(replay && { replay: await hashData(replay.file) }),
     },
     warnings,
   };
@@ -237,8 +238,9 @@ async function refuseReplayOfProbes(start: StartCommand): Promise<void> {
   const { replay } = start.recipe.method;
   const file = pathOf(start, replay!.data);
   const same = async (a: string): Promise<string> => realpath(a).catch(() => a);
+  const replayed = await Promise.all(dataFiles(file).map(same));
   for (const [name, probe] of Object.entries(start.recipe.retain.probes)) {
-    if ((await same(pathOf(start, probe.file))) !== (await same(file))) continue;
+    if (!replayed.includes(await same(pathOf(start, probe.file)))) continue;
     throw new EngineError(
       'replay-is-probe',
       `method.replay.data is the probe file of ${name}: what judges must not be trained on`,

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
 import { flattenSettings } from '../recipe/resolve.ts';
 import { EngineError } from './engineError.ts';
-import { type Fingerprints, hashFile, weightsFingerprint } from './evaluate/fingerprints.ts';
+import { type Fingerprints, hashData, weightsFingerprint } from './evaluate/fingerprints.ts';
 import { numericsVersion } from './numerics.ts';
 import { pathOf } from './prepare.ts';
 import { readCounters, verifyCheckpoint } from './state/checkpoint.ts';
@@ -56,7 +56,7 @@ export async function checkResume(start: StartCommand): Promise<void> {
   await verifyCheckpoint(resume.checkpoint);
   const modelFolder = pathOf(start, recipe.model);
   const data: Record<string, string> = {};
-  for (const [name, file] of trainedFiles(start)) data[name] = await hashFile(pathOf(start, file));
+  for (const [name, file] of trainedFiles(start)) data[name] = await hashData(pathOf(start, file));
   const tokenizer = (await loadTokenizer(modelFolder)).fingerprint;
   const content = contentIdentity(start, { data, tokenizer, model: await weightsFingerprint(modelFolder) });
   const counters = await readCounters(resume.checkpoint);

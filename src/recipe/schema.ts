@@ -135,7 +135,7 @@ const replay = z
   .strictObject({
     data: path.meta({
       description:
-        'Rows of the old distribution, in a file as data.train takes, added beside the task rows. Never a probe file.',
+        'Rows of the old distribution, as data.train takes them, added beside the task rows. Never a probe file.',
       examples: ['data/general.replay.txt'],
     }),
     share: share
@@ -312,8 +312,8 @@ const data = z
   .strictObject({
     train: path.meta({
       description:
-        'Task rows: jsonl, json, csv, tsv or parquet (text, prompt/completion, messages, alpaca, sharegpt), or txt.',
-      examples: ['data/train.jsonl'],
+        'Task rows: jsonl, json, csv, tsv or parquet (text, prompt/completion, messages, alpaca, sharegpt), or txt; a file, a folder of such files, or a pattern in a folder.',
+      examples: ['data/train.jsonl', 'data/shards', 'data/train-*.jsonl'],
     }),
     eval: z
       .union([path, z.record(name, path)])

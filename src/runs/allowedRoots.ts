@@ -3,8 +3,9 @@
  * on this machine. Links are resolved first, so nothing leads out. Errors name the key.
  */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
+import { dataFiles, folderOfData, isPattern } from './dataFiles.ts';
 import { hubCache, hubFolder, hubNamePattern, hubSnapshot } from './hubCache.ts';
 import { RunsError, systemCode } from './runsError.ts';
 
@@ -40,7 +41,8 @@ export function resolvePaths(
   ];
   for (const [key, written] of models) paths[written] ??= resolveModel(key, written, roots);
   for (const [key, written] of files) {
-    if (written !== undefined && !unread.includes(key)) paths[written] = resolveFile(key, written, roots);
+    if (written === undefined || unread.includes(key)) continue;
+    paths[written] = severalFiles.has(key) ? resolveData(key, written, roots) : resolveFile(key, written, roots);
   }
   return paths;
 }
@@ -69,6 +71,20 @@ export function resolveModel(key: string, written: string, roots: AllowedRoots):
     file: local,
     remedy: `Use holdfast-tiny, a folder in Hugging Face layout, or org/name of a model in the Hugging Face cache.`,
   });
+}
+
+/** Keys whose rows may lie in several files. */
+const severalFiles = new Set(['data.train', 'method.replay.data']);
+
+/** A file, a folder, or a pattern with its folder resolved. */
+export function resolveData(key: string, written: string, roots: AllowedRoots): string {
+  const local = place(key, written, roots);
+  const folder = folderOfData(local);
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return resolveFile(key, written, roots);
+  const real = inside(key, written, folder, roots);
+  const data = isPattern(local) ? join(real, basename(local)) : real;
+  dataFiles(data);
+  return data;
 }
 
 export function resolveFile(key: string, written: string, roots: AllowedRoots): string {

@@ -164,6 +164,22 @@ test('a model folder whose files are links out of the project is refused', () =>
   assert.throws(() => resolvePaths(resolved, roots), { code: 'outside-roots' });
 });
 
+test('a folder of data and a pattern are taken within the project, and refused where a link leads out of it', () => {
+  const pathsOf = (train: string) => {
+    const { recipe } = parseRecipe(`model: holdfast-tiny\ndata: { train: ${JSON.stringify(train)} }\n`);
+    assert.ok(recipe);
+    const resolved = resolveRecipe(recipe, { variant: 'as-written', fileName: 'test.tune.yaml' });
+    return resolvePaths(resolved, roots)[train];
+  };
+  assert.equal(pathsOf('data'), at('data'));
+  assert.equal(pathsOf('data/*.jsonl'), at(join('data', '*.jsonl')));
+  mkdirSync(at('data-of-links'));
+  symlinkSync(join(outside, 'secret.jsonl'), at(join('data-of-links', 'rows.jsonl')));
+  for (const train of ['linked-folder', 'linked-folder/*.jsonl', 'data-of-links', 'data-of-links/*', `../${base}/*`]) {
+    assert.throws(() => pathsOf(train), { code: 'outside-roots' }, train);
+  }
+});
+
 test('none of them is a run id, to the store or to a page', () => {
   const store = new Store(project.folder, join(project.folder, '.holdfast'));
   const ids = traversals.filter(path => !/^[a-z0-9-]+$/.test(path));

@@ -3,6 +3,7 @@
  * keys and is the same in the whole file; a paragraph of a txt file is one text. Knows nothing of tokens.
  */
 import { basename, extname } from 'node:path';
+import { dataFiles } from '../../runs/dataFiles.ts';
 import { EngineError } from '../engineError.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { readLines } from './lines.ts';
@@ -18,6 +19,8 @@ export type Content =
 export type Example = Content & {
   /** Line of the file on which it starts. */
   line: number;
+  /** Where the data are several files: which of them. */
+  file?: string;
 };
 
 export const rowFormats = ['messages', 'sharegpt', 'prompt/completion', 'alpaca', 'text'] as const;
@@ -25,11 +28,22 @@ export type RowFormat = (typeof rowFormats)[number];
 
 export interface ExampleFile {
   file: string;
+  /** Of several files, that of the first. */
   format: RowFormat | 'txt';
   examples: Example[];
 }
 
 const formatList = '{text}, {prompt, completion}, {messages}, {instruction, output} or {conversations}';
+
+/** Of a file, of all files in a folder, or of those that a pattern fits. */
+export async function readData(path: string): Promise<ExampleFile> {
+  const files = dataFiles(path);
+  if (files.length === 1 && files[0] === path) return readExamples(path);
+  const read: ExampleFile[] = [];
+  for (const file of files) read.push(await readExamples(file));
+  const examples = read.flatMap(({ file, examples }) => examples.map(example => ({ ...example, file })));
+  return { file: path, format: read[0]!.format, examples };
+}
 
 export async function readExamples(file: string): Promise<ExampleFile> {
   if (extname(file).toLowerCase() === '.txt') {

@@ -49,7 +49,7 @@ export async function encodeExamples(
   const found: SequenceFile = { sequences: [], dropped: 0, cut: 0 };
   let gaveWayAt = performance.now();
   for (const [i, example] of source.examples.entries()) {
-    addExample(found, source.file, example, i, tokenizer, options);
+    addExample(found, example.file ?? source.file, example, i, tokenizer, options);
     if (performance.now() - gaveWayAt < giveWayEveryMs) continue;
     onProgress((i + 1) / source.examples.length);
     await new Promise(setImmediate);

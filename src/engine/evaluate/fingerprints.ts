@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { PreparedEvent } from '../../protocol/trainer.ts';
+import { dataFiles } from '../../runs/dataFiles.ts';
 import { numericsVersion } from '../numerics.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { scorerVersion } from './itemScores.ts';
@@ -69,6 +70,13 @@ export async function hashFiles(files: Record<string, string>): Promise<Record<s
   const hashes: Record<string, string> = {};
   for (const [name, file] of Object.entries(files)) hashes[name] = await hashFile(file);
   return hashes;
+}
+
+/** Of data that are several files: of their names and hashes. */
+export async function hashData(path: string): Promise<string> {
+  const files = dataFiles(path);
+  if (files.length === 1 && files[0] === path) return hashFile(path);
+  return digest(await hashFiles(Object.fromEntries(files.map(file => [basename(file), file]))));
 }
 
 export async function hashFile(file: string): Promise<string> {

@@ -22,7 +22,7 @@ export class TrainedTexts {
 
   add({ file, examples }: ExampleFile): void {
     for (const example of examples) {
-      for (const text of textsOf(example)) this.#add(text, { file, line: example.line });
+      for (const text of textsOf(example)) this.#add(text, { file: example.file ?? file, line: example.line });
     }
   }
 
