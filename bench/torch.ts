@@ -1,7 +1,8 @@
 /**
- * How fast a step of the torch engine is beside TRL's SFTTrainer with PEFT, and what KL by swap and attention alone cost
- * beside plain tuning: the same model, rows, batch, precision and threads, in turns. Random weights and rows; nothing of
- * quality is told. Run it on an idle machine only.
+ * How fast a step of the torch engine is beside TRL's SFTTrainer with PEFT; what KL by swap, attention alone and measured
+ * forgetting cost beside plain tuning; how long a first step takes beside transformers alone. The same model, rows,
+ * batch, precision and threads, in turns. Random weights and rows; nothing of quality is told. Run it on an idle machine
+ * only.
  *
  * usage: HOLDFAST_PYTHON=python npm run bench:torch [-- --rounds 5 --steps 12 --threads 2]
  * That Python needs torch, transformers, peft, trl and datasets.
@@ -17,7 +18,16 @@ interface Measured {
   trl: string;
   /** Median seconds a step, one number a round. */
   seconds: Record<string, number[]>;
+  /** Seconds of one point of the curves, one number a round. */
+  evaluation: number[];
+  /** Bytes beyond the loaded libraries. */
+  memory: Record<string, number[]>;
+  /** Seconds from the start of Python to the end of the first step. */
+  first: Record<string, number[]>;
 }
+
+/** The recipe's default of evaluate.every. */
+const stepsBetween = 25;
 
 const { values } = parseArgs({
   options: {
@@ -33,7 +43,9 @@ const ran = await promisify(execFile)(
   [program, values.rounds, values.steps, values.threads],
   { maxBuffer: 2 ** 26 },
 );
-const { device, torch, trl, seconds } = JSON.parse(ran.stdout.trim().split('\n').at(-1)!) as Measured;
+const { device, torch, trl, seconds, evaluation, memory, first } = JSON.parse(
+  ran.stdout.trim().split('\n').at(-1)!,
+) as Measured;
 const of = (name: string): number[] => seconds[name]!;
 
 console.log(
@@ -52,9 +64,22 @@ ratio('speed of a plain step, ours to SFTTrainer', 'SFTTrainer, plain', 'ours, p
 ratio('speed of a LoRA step, ours to SFTTrainer', 'SFTTrainer, LoRA', 'ours, LoRA');
 ratio('time of KL by swap to plain', 'ours, KL by swap', 'ours, plain');
 ratio('time of attention alone to plain', 'ours, attention alone', 'ours, plain');
+row(
+  `time of forgetting measured every ${stepsBetween} plain steps, to those steps`,
+  evaluation.map((spent, round) => spent / (stepsBetween * of('ours, plain')[round]!)),
+);
+row('memory of KL by swap to plain', [memory['KL by swap']![0]! / memory.plain![0]!]);
+console.log('\n| from the start of Python to the end of the first step | seconds, median (range) |\n|---|---|');
+for (const [who, all] of Object.entries(first)) console.log(`| ${who} | ${inWords(all, 1)} |`);
 
 function ratio(what: string, above: string, below: string): void {
-  const all = of(above).map((seconds, round) => seconds / of(below)[round]!);
+  row(
+    what,
+    of(above).map((seconds, round) => seconds / of(below)[round]!),
+  );
+}
+
+function row(what: string, all: number[]): void {
   console.log(`| ${what} | ${inWords(all, 2)} |`);
 }
 

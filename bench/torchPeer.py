@@ -1,11 +1,13 @@
 """
 The torch engine's step beside TRL's SFTTrainer with PEFT: the same model, rows, batch, precision and threads, in turns
-within one process. Prints one line of JSON. usage: python torchPeer.py ROUNDS STEPS THREADS
+within one process; the memory of KL by swap, and the time to a first step, each in a process of its own. Prints one line of
+JSON. usage: python torchPeer.py ROUNDS STEPS THREADS
 """
 
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ import transformers  # noqa: E402
 import trl  # noqa: E402
 
 from torch_engine.batch import Tokens, make_batch  # noqa: E402
+from torch_engine.evaluate.item_scores import scored_rows  # noqa: E402
 from torch_engine.model.open_tuning_model import open_tuning_model  # noqa: E402
 from torch_engine.model.precision import choose_precision  # noqa: E402
 
@@ -46,6 +49,17 @@ ours = {
 }
 
 
+settings = {
+    "seed": 1,
+    "weight_decay": 0.0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "max_grad_norm": 1.0,
+}
+scored_items = 32
+
+
 class StepTimes(transformers.TrainerCallback):
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -67,24 +81,28 @@ def main() -> None:
         arms = {f"ours, {name}": our_arm(folder, rows, recipe) for name, recipe in ours.items()}
         arms |= {f"SFTTrainer, {name}": peer_arm(folder, rows, name == "LoRA") for name in ("plain", "LoRA")}
         times: dict[str, list[float]] = {name: [] for name in arms}
+        points = forgetting_arm(folder, rows)
+        measured: list[float] = []
         for _ in range(rounds):
             for name, arm in arms.items():
                 # The first steps of a turn find cold caches.
                 times[name].append(statistics.median(arm()[2:]))
+            measured.append(points())
+        alone = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torchAlone.py")
+
+        def told_by(*words: str) -> float:
+            ran = subprocess.run([sys.executable, alone, folder, str(threads), *words], capture_output=True, text=True, check=True)
+            return float(ran.stdout.strip().split("\n")[-1])
+
+        memory = {name: [told_by("memory", json.dumps(ours[name]))] for name in ("plain", "KL by swap")}
+        first = {who: [told_by("first", who) for _ in range(min(rounds, 3))] for who in ("ours", "transformers")}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(json.dumps({"device": device, "torch": torch.__version__, "trl": trl.__version__, "seconds": times}))
+    about = {"device": device, "torch": torch.__version__, "trl": trl.__version__}
+    print(json.dumps({**about, "seconds": times, "evaluation": measured, "memory": memory, "first": first}))
 
 
 def our_arm(folder: str, rows: np.ndarray, changes: dict):
-    train = {
-        "seed": 1,
-        "weight_decay": 0.0,
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.999,
-        "adam_epsilon": 1e-8,
-        "max_grad_norm": 1.0,
-    }
-    recipe = {"train": train, "method": {}, **changes}
+    recipe = {"train": settings, "method": {}, **changes}
     model = open_tuning_model(folder, recipe, choose_precision(recipe))
     targets = np.ones(length, np.uint8)
 
@@ -96,6 +114,30 @@ def our_arm(folder: str, rows: np.ndarray, changes: dict):
             model.step([make_batch([[Tokens(row, targets)] for row in own])], rate)
             seconds.append(time.perf_counter() - at)
         return seconds
+
+    return turn
+
+
+def forgetting_arm(folder: str, rows: np.ndarray):
+    """
+    Seconds of one point of the curves as the recipe's defaults have it: 32 items of a probe set and of held-out rows are
+    scored, and the KL to the base is taken on 32 training rows and on the probe set. Items as long as training rows. What
+    the base makes of them was computed before.
+    """
+    recipe = {"train": settings, "method": {}}
+    model = open_tuning_model(folder, recipe, choose_precision(recipe))
+    sequences = [[Tokens(row, np.ones(length, np.uint8))] for row in np.resize(rows, (scored_items, length))]
+    batches = [make_batch(sequences[i : i + scored_rows]) for i in range(0, scored_items, scored_rows)]
+
+    base = [model.base_states(batch) for batch in batches]
+
+    def turn() -> float:
+        at = time.perf_counter()
+        for batch in batches * 2:
+            model.score(batch, "tuned")
+        for batch, states in [*zip(batches, base, strict=True)] * 2:
+            model.divergence(batch, states)
+        return time.perf_counter() - at
 
     return turn
 
