@@ -87,6 +87,11 @@ export class Checkpoints {
     return this.#isCleanUpDue ? (this.#kept.at(-1)?.name ?? null) : null;
   }
 
+  /** The newest of this run, whichever attempt wrote it. */
+  get last(): string | null {
+    return this.#kept.at(-1)?.name ?? null;
+  }
+
   has(step: number): boolean {
     return this.#kept.some(checkpoint => checkpoint.step === step);
   }

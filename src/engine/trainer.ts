@@ -126,7 +126,7 @@ class Training {
     const tokensPerSecond = (1000 * tokens) / (performance.now() - startedAt);
     const values = { ...valuesOf(metrics), learningRate, tokens, taskTokens, tokensPerSecond };
     this.#observer({ type: 'step', step, ...travelling(values) });
-    await refuseNonFinite(this.#run, step, values);
+    await refuseNonFinite(this.#run, step, values, this.#checkpoints.last);
     this.#progress = { ...this.#progress, step, tokens: this.#progress.tokens + tokens };
   }
 
@@ -241,8 +241,13 @@ function valuesOf({ loss, replayLoss, objective, penalties, gradientNorm }: Step
   };
 }
 
-/** Never goes on in silence with NaN: names the metric and the first tensor that is broken too. */
-async function refuseNonFinite({ model }: OpenedRun, step: number, values: Record<string, number>): Promise<void> {
+/** Never goes on in silence with NaN: names the metric, the first tensor that is broken too, and what is still sound. */
+async function refuseNonFinite(
+  { model }: OpenedRun,
+  step: number,
+  values: Record<string, number>,
+  checkpoint: string | null,
+): Promise<void> {
   const broken = Object.entries(values).filter(([, value]) => !Number.isFinite(value));
   if (broken.length === 0) return;
   const numbers = broken.map(([name, value]) => `${name} is ${value}`).join(', ');
@@ -252,8 +257,11 @@ async function refuseNonFinite({ model }: OpenedRun, step: number, values: Recor
     where = `; the first broken tensor is ${name}`;
     break;
   }
+  const saved = checkpoint
+    ? `The last checkpoint, ${checkpoint}, was written while every number was finite: a fork can go on from it.`
+    : 'No checkpoint was written before.';
   throw new EngineError('not-finite', `Step ${step}: ${numbers}${where}`, {
-    remedy: 'Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. What was saved before is sound.',
+    remedy: `Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. ${saved}`,
   });
 }
 

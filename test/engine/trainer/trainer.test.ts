@@ -275,9 +275,10 @@ function afterTurns(turns: number, then: () => void): void {
   else setImmediate(() => afterTurns(turns - 1, then));
 }
 
-test('a loss that is not finite ends the run, naming step and metric, after it was reported as such', async () => {
+test('a loss that is not finite ends the run, naming step, metric and last checkpoint, after it was reported as such', async () => {
   const events: TrainerEvent[] = [];
-  const start = files.start({ ...quick, train: { learning_rate: 1e30, max_grad_norm: 1e30, max_steps: 6 } });
+  const diverging = { learning_rate: 1e30, max_grad_norm: 1e30, max_steps: 6 };
+  const start = files.start({ ...quick, train: diverging });
   await assert.rejects(
     train(start, event => events.push(event), new RunControl()),
     (error: Error & { code: string }) => {
@@ -286,6 +287,13 @@ test('a loss that is not finite ends the run, naming step and metric, after it w
       return true;
     },
   );
+  const remedyOf = (every: number) =>
+    train(files.start({ ...quick, train: diverging, checkpoint: { every } }), () => {}, new RunControl()).then(
+      () => assert.fail('it came to its end'),
+      ({ remedy }) => remedy as string,
+    );
+  assert.match(await remedyOf(1), /The last checkpoint, a1-step-\d, was written while every number was finite/);
+  assert.match(await remedyOf(6), /No checkpoint was written before/);
   const last = events.filter((event): event is StepEvent => event.type === 'step').at(-1)!;
   assert.ok(last.nonFinite && Object.keys(last.nonFinite).length > 0);
 });
