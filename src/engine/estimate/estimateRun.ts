@@ -13,7 +13,7 @@ import { type PreparedRun, pathOf } from '../prepare.ts';
 import { openRuntime } from '../runtime/chooseRuntime.ts';
 import { batchShapes } from './batchShapes.ts';
 import { freeMemory } from './freeMemory.ts';
-import { smallerRuns } from './makeItFit.ts';
+import { type SmallerRun, smallerRuns } from './makeItFit.ts';
 import { plannedModel, runSize, type SizedRun } from './runSize.ts';
 import { measureSpeed, type Speed, secondsToRun } from './speed.ts';
 
@@ -41,7 +41,7 @@ export async function estimateMemory(start: StartCommand, prepared: PreparedRun)
 export function refuseTooLarge({ run, heldBytes, bytes, freeBytes }: MemoryEstimate): void {
   if (bytes <= freeBytes || run.recipe.memory === 'try') return;
   const smaller = smallerRuns(run).map(({ setting, bytes }) => ({ setting, bytes: heldBytes + bytes }));
-  const fitting = smaller.filter(({ bytes }) => bytes <= freeBytes);
+  const fitting = mildest(smaller.filter(({ bytes }) => bytes <= freeBytes));
   const listed = (runs: typeof smaller) =>
     runs.map(({ setting, bytes }) => `${setting} (${sizeText(bytes)})`).join('; ');
   const advice =
@@ -53,6 +53,12 @@ export function refuseTooLarge({ run, heldBytes, bytes, freeBytes }: MemoryEstim
     `The run would take about ${sizeText(bytes)} of memory, and ${sizeText(freeBytes)} are free`,
     { remedy: `${advice} Or end what else runs here. To try it all the same: memory: try.` },
   );
+}
+
+/** Of each key the value that changes least. */
+function mildest(runs: SmallerRun[]): SmallerRun[] {
+  const byKey = new Map(runs.map(run => [run.setting.split(':')[0], run]));
+  return [...byKey.values()].sort((a, b) => a.bytes - b.bytes);
 }
 
 const sizeText = (bytes: number): string =>

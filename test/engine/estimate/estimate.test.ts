@@ -102,6 +102,7 @@ test('a run that does not fit is refused with the settings that make it fit, the
     figures,
     [...figures].sort((a, b) => a - b),
   );
+  assert.equal(remedy!.split('train.max_length').length, 2, 'only the mildest value of a key');
   assert.match(remedy!, /memory: try/);
   assert.match(refusal(heldBytes).remedy!, /^No one setting is enough/);
 });
