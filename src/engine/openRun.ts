@@ -10,6 +10,7 @@ import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge }
 import { type EvaluatedSet, Evaluator } from './evaluate/evaluator.ts';
 import { type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
 import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
+import { readModelConfig } from './model/modelConfig.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
 import type { TuningModel } from './model/tuningModel.ts';
 import { withBaseTexts } from './openBaseTexts.ts';
@@ -43,13 +44,14 @@ export async function openRun(start: StartCommand, observer: Observer, { trial =
   const files = await prepareRun(start, tokenizing);
 
   await refuseOtherTokenizer(files.tokenizer, modelFolder, baseFolder);
+  const { config } = await readModelConfig(modelFolder);
+  checkFits(config, files.tokenizer, modelFolder, recipe.train.max_length);
   const memory = await estimateMemory(start, files);
   refuseTooLarge(memory);
   if (trial) observer(await computedEstimate(start, memory, files));
   const models = await openModels(start, modelFolder, baseFolder, observer);
   try {
     const { model, pair } = models;
-    checkFits(model, files.tokenizer, modelFolder, recipe.train.max_length);
     const ofFiles = await fingerprintRun({
       modelFolder,
       baseFolder,
@@ -136,16 +138,17 @@ export async function refuseOtherTokenizer(
   });
 }
 
-export function checkFits(model: TuningModel, tokenizer: Tokenizer, folder: string, maxLength: number): void {
-  checkVocabulary(tokenizer, model.vocabularySize, folder);
-  if (maxLength <= model.maxPositions) return;
-  throw new EngineError(
-    'recipe-invalid',
-    `train.max_length is ${maxLength}, the model takes ${model.maxPositions} tokens`,
-    {
-      remedy: `Set train.max_length to ${model.maxPositions} or less.`,
-    },
-  );
+export function checkFits(
+  { vocabularySize, maxPositions }: Pick<TuningModel, 'vocabularySize' | 'maxPositions'>,
+  tokenizer: Tokenizer,
+  folder: string,
+  maxLength: number,
+): void {
+  checkVocabulary(tokenizer, vocabularySize, folder);
+  if (maxLength <= maxPositions) return;
+  throw new EngineError('recipe-invalid', `train.max_length is ${maxLength}, the model takes ${maxPositions} tokens`, {
+    remedy: `Set train.max_length to ${maxPositions} or less.`,
+  });
 }
 
 export function evaluatorOf(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { listCheckpoints } from '../../src/runs/checkpointFiles.ts';
 import { clean, planCleaning } from '../../src/runs/cleanRun.ts';
+import { sendControl } from '../../src/runs/control.ts';
 import { RunIndex } from '../../src/runs/runIndex.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { ended, ownHome, startRun, temporaryFolder, testProject, until } from './testStore.ts';
@@ -52,6 +53,8 @@ test('a run that lives is not cleaned', async () => {
   const run = await startRun(testProject(), { steps: 100_000, rate: 100 });
   await until('the start', async () => (await statusOf(run)).step > 0);
   await assert.rejects(planCleaning(run, { keep: ['last'] }), { code: 'run-lives' });
+  await sendControl(run, 'stop');
+  await ended(run);
 });
 
 test('checkpoints behind a link are nobody’s to remove', async () => {

@@ -98,7 +98,7 @@ const outside: [string, (project: ReturnType<typeof testProject>) => void, strin
   ],
   ['a model outside', () => {}, recipeText.replace('model: holdfast-tiny', 'model: /etc'), 'outside-roots'],
   ['a missing file', () => {}, recipeText.replace('data/general.txt', 'data/nothing.txt'), 'file-missing'],
-  ['a folder for a file', () => {}, recipeText.replace('data/train.jsonl', 'data'), 'not-a-file'],
+  ['a folder for a file', () => {}, recipeText.replace('data/general.txt', 'data'), 'not-a-file'],
   [
     'a model that is nowhere',
     () => {},

@@ -1,5 +1,5 @@
 /** A project in a temp folder, an engine whose trainer is the fake one, and a home of its own for every test file. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,9 +22,12 @@ export function temporaryFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `holdfast-${name}-`));
   process.once('exit', () => {
     try {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      // Moved first: a runner that is still there finds its run gone and ends, and writes nothing into what is being emptied.
+      const going = `${folder}-going`;
+      renameSync(folder, going);
+      rmSync(going, { recursive: true, force: true, maxRetries: 5 });
     } catch {
-      // A runner that is still there writes into it. Tests say what must be gone; this is no test.
+      // A file that is still open, say. Tests say what must be gone; this is no test.
     }
   });
   return folder;
