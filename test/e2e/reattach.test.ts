@@ -3,7 +3,7 @@
  * with every point of it. One editor serves all.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sendControl } from '../../src/runs/control.ts';
@@ -50,10 +50,10 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   }
   for (let number = 0; number < kills; number++) {
     const moment = `kill ${number}`;
-    const activatedAt = await killExtensionHost(editor, moment);
-    const goal = stepAt(made, activatedAt);
+    const bornAt = await killExtensionHost(editor, moment);
+    const goal = stepAt(made, bornAt);
     const page = await until(`${moment}: the panel at step ${goal}`, () => panelAt(editor, goal));
-    afterKills.push(Math.round(page.at - activatedAt));
+    afterKills.push(Math.round(page.at - bornAt));
     assert.equal((await statusOf(run)).status, 'running', moment);
     await standing(run, () => checkPoints(page.frame, run.id, made, goal, moment));
     await until(`${moment}: one tab of the run`, async () => (await editor.tab(/· plain/).count()) === 1);
@@ -66,7 +66,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   const slowest = Math.max(...delays);
   const slowestKill = Math.max(...afterKills);
   t.diagnostic(
-    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
+    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms of the birth of the new host after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
   );
   assert.ok(isWithin(Math.max(slowest, slowestKill), limitMs), `the slowest took ${slowest} and ${slowestKill} ms`);
 });
@@ -160,14 +160,14 @@ async function reloadWindow(editor: Workbench, moment: string): Promise<number> 
   return until(`${moment}: activation`, () => activations(editor).slice(before).at(-1));
 }
 
+/** A window keeps its log over its hosts' ends: counted from the birth of the new host, which is earlier still. */
 async function killExtensionHost(editor: Workbench, moment: string): Promise<number> {
   const killed = extensionHosts(editor);
   assert.ok(killed.length > 0, 'no extension host was found');
-  const before = activations(editor).length;
   for (const pid of killed) process.kill(pid, 'SIGKILL');
-  return until(`${moment}: activation in a new extension host`, async () => {
+  return until(`${moment}: a new extension host`, async () => {
     await allowRestart(editor);
-    return activations(editor).slice(before).at(-1);
+    return extensionHosts(editor).some(pid => !killed.includes(pid)) && Date.now();
   });
 }
 
@@ -178,14 +178,12 @@ async function allowRestart(editor: Workbench): Promise<void> {
   if (await restart.isVisible()) await restart.click({ timeout: 1000 }).catch(() => {});
 }
 
-/** When Holdfast was activated, as the log of the extension hosts says; a window's hosts share one. */
+/** When Holdfast was activated in each window: the first thing it does is to open its log. */
 function activations(editor: Workbench): number[] {
   const logs = path.join(editor.server.folder, 'data/logs');
   if (!existsSync(logs)) return [];
   return (readdirSync(logs, { recursive: true }) as string[])
-    .filter(name => path.basename(name) === 'remoteexthost.log')
-    .flatMap(name => readFileSync(path.join(logs, name), 'utf8').split('\n'))
-    .filter(line => line.includes('_doActivateExtension holdfast.holdfast'))
-    .map(line => Date.parse(line.slice(0, 'YYYY-MM-DD hh:mm:ss.mmm'.length)))
+    .filter(name => path.basename(name) === 'holdfast.holdfast')
+    .map(name => statSync(path.join(logs, name)).birthtimeMs)
     .sort((a, b) => a - b);
 }
