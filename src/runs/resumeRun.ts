@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import type { RunState } from '../domain/runState.ts';
 import { flattenSettings, resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
-import { newestAttempt } from './attempts.ts';
+import { presentAttempt } from './attempts.ts';
 import { type CreateRun, createRun, resolveText } from './createRun.ts';
 import { loadRun } from './loadRun.ts';
 import { endOrphan } from './orphans.ts';
@@ -54,7 +54,8 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   await refuseOtherFiles(run, request, point, options.trusted);
   const resume: RunResume = {
     v: runFormat,
-    attempt: newestAttempt(status.process, await run.exit()) + 1,
+    // After one that was cancelled while it waited, too: its stop is still on file.
+    attempt: (await presentAttempt(run)) + 1,
     checkpoint: point.checkpoint?.name ?? null,
     t: Date.now(),
     ...(owner && { owner }),

@@ -160,7 +160,7 @@ test('without a checkpoint a run goes on from the start', async () => {
   assert.equal((await run.exit())?.attempt, 2);
 });
 
-test('a resumed run waits its turn and can be cancelled while it does', async () => {
+test('a resumed run waits its turn, can be cancelled while it does, and resumed again before anybody has come by', async () => {
   const project = testProject();
   const run = await stoppedRun(project);
   const other = await queueRun(project, { steps: 100_000, rate: 50 });
@@ -171,7 +171,11 @@ test('a resumed run waits its turn and can be cancelled while it does', async ()
   assert.equal((await statusOf(run)).status, 'queued');
   await holdfast(project, 'stop', run.id);
   assert.equal((await statusOf(run)).status, 'stopped');
+  const again = await holdfast(project, 'resume', run.id, '--detach');
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal((await statusOf(run)).status, 'queued');
   await sendControl(other, 'stop');
   await ended(other);
-  await until('an exit record of attempt 2', async () => (await run.exit())?.attempt === 2);
+  await until('an exit record of attempt 3', async () => (await run.exit())?.attempt === 3);
+  assert.notEqual((await run.exit())?.reason, 'cancelled before it started');
 });
