@@ -2,13 +2,12 @@
  * A real tiny model with data to train it on, for tests of the loop: folders in the system's temporary folder, made from
  * seeds. Nothing in it is faked.
  */
-import { rmSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openFreshModel } from '../../../src/engine/model/openTuningModel.ts';
 import type { StartCommand } from '../../../src/protocol/trainer.ts';
 import { type RecipeInput, type ResolvedRecipe, recipeSchema } from '../../../src/recipe/schema.ts';
+import { temporaryFolder } from '../../runs/testStore.ts';
 
 export const tokenizerFolder = 'test/engine/fixtures/tiny-tokenizer';
 
@@ -55,8 +54,7 @@ export type TinyRecipe = Omit<Partial<RecipeInput>, 'model'>;
 
 /** Data of every kind beside a model: task rows, held-out rows, replay rows and three probe sets. */
 export async function makeTinyFiles(): Promise<TinyFiles> {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-run-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const folder = temporaryFolder('run');
   const model = join(folder, 'model');
   await makeTinyModel(model);
   const jsonl = (rows: object[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('');
