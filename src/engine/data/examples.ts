@@ -5,14 +5,14 @@
 import { basename, extname } from 'node:path';
 import { dataFiles } from '../../runs/dataFiles.ts';
 import { EngineError } from '../engineError.ts';
-import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { readLines } from './lines.ts';
 import { badRow, hasRecords, type Row, readRecords, recordEndings } from './records.ts';
+import { type Conversation, parseMessages, parseShareGpt } from './turns.ts';
 
 export type Content =
   | { form: 'text'; text: string }
   | { form: 'completion'; prompt: string; completion: string }
-  | { form: 'chat'; messages: ChatMessage[] }
+  | ({ form: 'chat' } & Conversation)
   /** Becomes a conversation where the tokenizer has a chat template, else prompt and completion. */
   | { form: 'instruction'; instruction: string; output: string };
 
@@ -124,38 +124,12 @@ function parseRow(row: Row, format: RowFormat, file: string, line: number): Cont
       return { form: 'instruction', instruction, output: text('output') };
     }
     case 'messages':
-      return { form: 'chat', messages: parseTurns(row.messages, 'messages', 'role', 'content', file, line) };
+      return { form: 'chat', ...parseMessages(row, file, line) };
     case 'sharegpt':
-      return { form: 'chat', messages: parseTurns(row.conversations, 'conversations', 'from', 'value', file, line) };
+      return { form: 'chat', ...parseShareGpt(row, file, line) };
     default:
       return format satisfies never;
   }
-}
-
-const roles: Record<string, string> = {
-  system: 'system',
-  user: 'user',
-  human: 'user',
-  assistant: 'assistant',
-  gpt: 'assistant',
-  model: 'assistant',
-};
-
-function parseTurns(value: unknown, key: string, who: string, what: string, file: string, line: number): ChatMessage[] {
-  if (!Array.isArray(value)) throw badRow(file, line, `"${key}" must be a list of {${who}, ${what}}`);
-  const turns = value.map((turn: unknown, i) => {
-    const { [who]: speaker, [what]: content } = (turn ?? {}) as Row;
-    if (typeof speaker !== 'string' || typeof content !== 'string') {
-      throw badRow(file, line, `turn ${i + 1} of "${key}" needs "${who}" and "${what}" as texts`);
-    }
-    const role = roles[speaker];
-    if (!role) throw badRow(file, line, `turn ${i + 1}: unknown speaker "${speaker}"`, 'Use system, user, assistant.');
-    return { role, content };
-  });
-  if (!turns.some(turn => turn.role === 'assistant')) {
-    throw badRow(file, line, 'no turn of the assistant, so there is nothing to learn', 'Remove the row.');
-  }
-  return turns;
 }
 
 function refuseEmpty(found: ExampleFile): ExampleFile {

@@ -4,10 +4,11 @@
  */
 import { basename } from 'node:path';
 import { EngineError } from '../engineError.ts';
-import type { ChatMessage, Span } from '../tokenizer/chatTemplate.ts';
+import type { Span } from '../tokenizer/chatTemplate.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Content, Example, ExampleFile } from './examples.ts';
 import { badRow } from './records.ts';
+import type { Conversation } from './turns.ts';
 
 export interface Sequence {
   ids: Int32Array;
@@ -121,16 +122,18 @@ export function encodeContent(content: Content, tokenizer: Tokenizer, at: { file
         ? encodeChat(turnsOf(content.instruction, content.output), tokenizer, at)
         : encodeCompletion(`${content.instruction}\n`, content.output, tokenizer);
     case 'chat':
-      return encodeChat(content.messages, tokenizer, at);
+      return encodeChat(content, tokenizer, at);
     default:
       return content satisfies never;
   }
 }
 
-const turnsOf = (user: string, assistant: string): ChatMessage[] => [
-  { role: 'user', content: user },
-  { role: 'assistant', content: assistant },
-];
+const turnsOf = (user: string, assistant: string): Conversation => ({
+  messages: [
+    { role: 'user', content: user },
+    { role: 'assistant', content: assistant },
+  ],
+});
 
 /** The completion is learned, with EOS behind it: an answer has an end. */
 function encodeCompletion(prompt: string, completion: string, tokenizer: Tokenizer): Encoded {
@@ -143,7 +146,7 @@ function encodeCompletion(prompt: string, completion: string, tokenizer: Tokeniz
 }
 
 /** The assistant's turns are learned. The template writes BOS and ends of turns itself. */
-function encodeChat(messages: ChatMessage[], tokenizer: Tokenizer, at: { file: string; line: number }): Encoded {
+function encodeChat(conversation: Conversation, tokenizer: Tokenizer, at: { file: string; line: number }): Encoded {
   if (!tokenizer.template) {
     throw new EngineError(
       'no-chat-template',
@@ -151,14 +154,15 @@ function encodeChat(messages: ChatMessage[], tokenizer: Tokenizer, at: { file: s
       { ...at, remedy: 'Add chat_template to tokenizer_config.json, or write the rows as prompt and completion.' },
     );
   }
-  const { text, assistant } = renderAt(messages, tokenizer, at);
+  const { text, assistant } = renderAt(conversation, tokenizer, at);
   const ids = tokenizer.encode(text);
   return { ids: Int32Array.from(ids), targets: targetsOfSpans(text, assistant, ids, tokenizer) };
 }
 
-function renderAt(messages: ChatMessage[], tokenizer: Tokenizer, at: { file: string; line: number }) {
+function renderAt({ messages, tools }: Conversation, tokenizer: Tokenizer, at: { file: string; line: number }) {
+  const template = (tools && tokenizer.toolTemplate) ?? tokenizer.template!;
   try {
-    return tokenizer.template!.renderWithSpans(messages);
+    return template.renderWithSpans(messages, tools);
   } catch (cause) {
     if (!(cause instanceof EngineError)) throw cause;
     throw new EngineError(cause.code, `${basename(at.file)}, line ${at.line}: ${cause.message}`, {

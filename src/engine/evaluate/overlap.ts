@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Content, ExampleFile } from '../data/examples.ts';
 import { EngineError } from '../engineError.ts';
+import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { itemText, type ProbeSet } from './probeSets.ts';
 
 /** An answer alone counts only when it is long enough not to be equal by chance. */
@@ -79,7 +80,7 @@ export function wholeText(content: Content): string {
     case 'instruction':
       return `${content.instruction}\n${content.output}`;
     case 'chat':
-      return content.messages.map(message => message.content).join('\n');
+      return content.messages.map(textOfTurn).join('\n');
     default:
       return content satisfies never;
   }
@@ -94,10 +95,14 @@ function answersOf(content: Content): string[] {
     case 'instruction':
       return [content.output];
     case 'chat':
-      return content.messages.filter(({ role }) => role === 'assistant').map(message => message.content);
+      return content.messages.filter(({ role }) => role === 'assistant').map(textOfTurn);
     default:
       return content satisfies never;
   }
 }
+
+/** With what it calls. */
+const textOfTurn = ({ content, tool_calls: calls = [] }: ChatMessage): string =>
+  [...(content ? [content] : []), ...calls.map(call => JSON.stringify(call))].join('\n');
 
 const textHash = (text: string): string => createHash('sha1').update(normalise(text)).digest('base64');

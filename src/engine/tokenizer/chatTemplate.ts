@@ -1,16 +1,23 @@
 /**
- * A chat template (Jinja) and which characters of its output the assistant wrote. Three ways to tell: the template's own
+ * A chat template (Jinja) and which characters of its output the assistant wrote. Four ways to tell: the template's own
  * `{% generation %}` tags; rendering the conversation turn by turn; marking the contents, for templates that write a turn
- * differently once others follow. Knows nothing of tokens.
+ * differently once others follow; and, where such a template writes calls of tools, another turn in the place of each.
+ * Knows nothing of tokens.
  */
 import { Template } from '@huggingface/jinja';
 import { EngineError } from '../engineError.ts';
 import { stripAsPython, stripFunctions } from './pythonStrip.ts';
 
+/** A turn as the row has it: templates read more of it than its content. */
 export interface ChatMessage {
   role: string;
-  content: string;
+  content?: string | null;
+  tool_calls?: unknown[];
+  [more: string]: unknown;
 }
+
+/** JSON schemas of what the model may call, as the row has them. */
+export type ChatTools = readonly object[];
 
 /** Character range [start, end) of the rendered text. */
 export interface Span {
@@ -51,20 +58,23 @@ export class ChatTemplate {
     return this.#marked !== null;
   }
 
-  render(messages: ChatMessage[], addGenerationPrompt = false): string {
-    return this.#render(this.#template, messages, addGenerationPrompt);
+  render(messages: ChatMessage[], addGenerationPrompt = false, tools?: ChatTools): string {
+    return this.#render(this.#template, messages, addGenerationPrompt, tools);
   }
 
   /** The conversation as text with the assistant's spans, told by the first way that this template allows. */
-  renderWithSpans(messages: ChatMessage[]): RenderedChat {
-    if (this.#marked) return this.spansByTags(messages);
-    return this.spansByPrefixes(messages) ?? this.spansByContents(messages);
+  renderWithSpans(messages: ChatMessage[], tools?: ChatTools): RenderedChat {
+    this.#refuseUnwritten(messages, tools);
+    if (this.#marked) return this.spansByTags(messages, tools);
+    const byPrefixes = this.spansByPrefixes(messages, tools);
+    if (byPrefixes) return byPrefixes;
+    return messages.some(isCalling) ? this.spansByStandIns(messages, tools) : this.spansByContents(messages, tools);
   }
 
-  spansByTags(messages: ChatMessage[]): RenderedChat {
+  spansByTags(messages: ChatMessage[], tools?: ChatTools): RenderedChat {
     if (!this.#marked) throw new EngineError('chat-template', 'The chat template has no {% generation %} tags');
-    const found = cutMarks(this.#render(this.#marked, messages, false));
-    if (found.text === this.render(messages)) return found;
+    const found = cutMarks(this.#render(this.#marked, messages, false, tools));
+    if (found.text === this.render(messages, false, tools)) return found;
     throw new EngineError('chat-template', 'The generation tags of the chat template change what it writes', {
       remedy: 'Use {% generation %} tags that stand on the same lines as what they enclose.',
     });
@@ -74,13 +84,13 @@ export class ChatTemplate {
    * Turn i runs from where the conversation before it (with the generation prompt) ends to where it itself ends. Null
    * when these are not beginnings of the whole.
    */
-  spansByPrefixes(messages: ChatMessage[]): RenderedChat | null {
-    const text = this.render(messages);
+  spansByPrefixes(messages: ChatMessage[], tools?: ChatTools): RenderedChat | null {
+    const text = this.render(messages, false, tools);
     const assistant: Span[] = [];
     for (const [i, { role }] of messages.entries()) {
       if (role !== 'assistant') continue;
-      const before = this.render(messages.slice(0, i), true);
-      const upTo = this.render(messages.slice(0, i + 1));
+      const before = this.render(messages.slice(0, i), true, tools);
+      const upTo = this.render(messages.slice(0, i + 1), false, tools);
       if (!text.startsWith(before) || !text.startsWith(upTo)) return null;
       assistant.push({ start: before.length, end: upTo.length });
     }
@@ -91,18 +101,34 @@ export class ChatTemplate {
    * Marks the assistant's contents before rendering; the end token right behind one belongs to it. Where the template
    * trims them, the marks stand within the blanks.
    */
-  spansByContents(messages: ChatMessage[]): RenderedChat {
-    const found = this.#markedContents(messages, /^()(.*)()$/s) ?? this.#markedContents(messages, /^(\s*)(.*?)(\s*)$/s);
-    if (found === null) {
-      throw new EngineError(
-        'chat-template',
-        "The chat template rewrites the assistant's turns, so they cannot be found",
-        {
-          remedy: 'Mark them in the template with {% generation %} … {% endgeneration %}, or split the conversation.',
-        },
-      );
-    }
-    const { text, assistant } = found;
+  spansByContents(messages: ChatMessage[], tools?: ChatTools): RenderedChat {
+    const found =
+      this.#markedContents(messages, /^()(.*)()$/s, tools) ??
+      this.#markedContents(messages, /^(\s*)(.*?)(\s*)$/s, tools);
+    if (found === null) throw cannotBeFound();
+    return this.#withEnds(found);
+  }
+
+  /**
+   * Each of the assistant's turns in turn gives way to one that begins and ends like no other: what the two texts have in
+   * common before and behind it is not the assistant's, but for the end token. The whole turn is found, calls and all.
+   */
+  spansByStandIns(messages: ChatMessage[], tools?: ChatTools): RenderedChat {
+    const text = this.render(messages, false, tools);
+    const assistant = messages.flatMap((message, i) => {
+      if (message.role !== 'assistant') return [];
+      const standIn = { role: 'assistant', content: spanStart + spanEnd };
+      const other = this.render(messages.with(i, standIn), false, tools);
+      if (!other.includes(standIn.content)) throw cannotBeFound();
+      const start = commonStart(text, other);
+      const end = text.length - commonEnd(text.slice(start), other.slice(start));
+      return [{ start, end }];
+    });
+    if (assistant.some(({ start }, i) => i > 0 && start < assistant[i - 1]!.end)) throw cannotBeFound();
+    return this.#withEnds({ text, assistant });
+  }
+
+  #withEnds({ text, assistant }: RenderedChat): RenderedChat {
     const ends = [String(this.#specials.eos_token ?? ''), ...this.ends].filter(each => each !== '');
     const extended = assistant.map(({ start, end }) => {
       return { start, end: end + (ends.find(each => text.startsWith(each, end))?.length ?? 0) };
@@ -111,24 +137,54 @@ export class ChatTemplate {
   }
 
   /** `parts`: of a content, what stands before, within and behind the marks. Null when the template writes otherwise. */
-  #markedContents(messages: ChatMessage[], parts: RegExp): RenderedChat | null {
-    const marked = messages.map(({ role, content }) => {
-      const inMarks = content.replace(parts, `$1${spanStart}$2${spanEnd}$3`);
-      return { role, content: role === 'assistant' ? inMarks : content };
+  #markedContents(messages: ChatMessage[], parts: RegExp, tools?: ChatTools): RenderedChat | null {
+    const marked = messages.map(message => {
+      if (message.role !== 'assistant') return message;
+      return { ...message, content: (message.content ?? '').replace(parts, `$1${spanStart}$2${spanEnd}$3`) };
     });
-    const found = cutMarks(this.#render(this.#template, marked, false));
+    const found = cutMarks(this.#render(this.#template, marked, false, tools));
     const answers = messages.filter(({ role }) => role === 'assistant').length;
-    return found.text === this.render(messages) && found.assistant.length === answers ? found : null;
+    return found.text === this.render(messages, false, tools) && found.assistant.length === answers ? found : null;
   }
 
-  #render(template: Template, messages: ChatMessage[], addGenerationPrompt: boolean): string {
+  /** What the template would leave out in silence would never be learned. */
+  #refuseUnwritten(messages: ChatMessage[], tools?: ChatTools): void {
+    const key = messages.some(isCalling) && !/\btool_calls\b/.test(this.text) ? 'tool_calls' : 'tools';
+    if (key === 'tools' && (!tools || /\btools\b/.test(this.text))) return;
+    throw new EngineError('chat-template', `The conversation has ${key}, but the chat template writes none`, {
+      remedy: 'Tune a model whose chat template knows tools, or write calls and results as text into the contents.',
+    });
+  }
+
+  /** Variables as transformers gives them: without tools there are none, which is not the same as undefined. */
+  #render(template: Template, messages: ChatMessage[], addGenerationPrompt: boolean, tools?: ChatTools): string {
+    const variables = { messages, tools: tools ?? null, documents: null, add_generation_prompt: addGenerationPrompt };
     try {
-      return template.render({ ...this.#specials, messages, add_generation_prompt: addGenerationPrompt });
+      return template.render({ ...this.#specials, ...variables });
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new EngineError('chat-template', `The chat template refused the conversation: ${why}`, { cause });
     }
   }
+}
+
+const isCalling = ({ tool_calls: calls }: ChatMessage): boolean => calls !== undefined && calls.length > 0;
+
+const cannotBeFound = (): EngineError =>
+  new EngineError('chat-template', "The chat template rewrites the assistant's turns, so they cannot be found", {
+    remedy: 'Mark them in the template with {% generation %} … {% endgeneration %}, or split the conversation.',
+  });
+
+function commonStart(a: string, b: string): number {
+  let i = 0;
+  while (i < a.length && i < b.length && a[i] === b[i]) i++;
+  return i;
+}
+
+function commonEnd(a: string, b: string): number {
+  let i = 0;
+  while (i < a.length && i < b.length && a.at(-1 - i) === b.at(-1 - i)) i++;
+  return i;
 }
 
 function cutMarks(marked: string): RenderedChat {

@@ -25,6 +25,8 @@ export interface Tokenizer {
   /** Highest id + 1. */
   readonly size: number;
   readonly template: ChatTemplate | null;
+  /** Where the folder has another one for conversations with tools. */
+  readonly toolTemplate: ChatTemplate | null;
   /** SHA-256 of what decides how text becomes ids. */
   readonly fingerprint: string;
 }
@@ -33,6 +35,7 @@ interface TokenizerFiles {
   tokenizer: Record<string, unknown>;
   config: Record<string, unknown>;
   templateText: string | null;
+  toolTemplateText: string | null;
   generation: Record<string, unknown>;
 }
 
@@ -66,7 +69,8 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 
   const stopIds = new Set([...(eosId === null ? [] : [eosId]), ...idList(files.generation.eos_token_id)]);
   const ends = [...stopIds].map(id => hub.decode([id], { clean_up_tokenization_spaces: false }));
-  const { templateText } = files;
+  const templateOf = (text: string | null): ChatTemplate | null =>
+    text === null ? null : new ChatTemplate(text, specialTexts(files.config), ends);
   const encode = (text: string): number[] => encodeText(hub, text, file);
   return {
     encode,
@@ -78,7 +82,8 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     addsEos,
     stopIds,
     size: 1 + highestId(hub),
-    template: templateText === null ? null : new ChatTemplate(templateText, specialTexts(files.config), ends),
+    template: templateOf(files.templateText),
+    toolTemplate: templateOf(files.toolTemplateText),
     fingerprint: fingerprint(files, addsBos, addsEos),
   };
 }
@@ -96,6 +101,9 @@ export function checkVocabulary(tokenizer: Tokenizer, vocabularySize: number, fo
   );
 }
 
+/** transformers' name of the template for conversations with tools. */
+const toolUse = 'tool_use';
+
 async function readFiles(folder: string): Promise<TokenizerFiles> {
   const tokenizer = await readJson(join(folder, 'tokenizer.json'));
   if (tokenizer === null) {
@@ -107,8 +115,15 @@ async function readFiles(folder: string): Promise<TokenizerFiles> {
   const map = (await readJson(join(folder, 'special_tokens_map.json'))) ?? {};
   const config = { ...map, ...((await readJson(join(folder, 'tokenizer_config.json'))) ?? {}) };
   const own = await readText(join(folder, 'chat_template.jinja'));
+  const ownOfTools = await readText(join(folder, 'additional_chat_templates', `${toolUse}.jinja`));
   const generation = (await readJson(join(folder, 'generation_config.json'))) ?? {};
-  return { tokenizer, config, templateText: own ?? configuredTemplate(config.chat_template), generation };
+  return {
+    tokenizer,
+    config,
+    templateText: own ?? configuredTemplate(config.chat_template, 'default'),
+    toolTemplateText: ownOfTools ?? configuredTemplate(config.chat_template, toolUse),
+    generation,
+  };
 }
 
 async function readText(file: string): Promise<string | null> {
@@ -137,11 +152,11 @@ const saveAgain = 'Save the tokenizer again with transformers: AutoTokenizer.fro
 const unreadable = (file: string, what: string, cause?: unknown): EngineError =>
   new EngineError('tokenizer-unreadable', `${basename(file)} ${what}`, { file, remedy: saveAgain, cause });
 
-/** `chat_template` is a text, or a list of named ones of which `default` counts. */
-function configuredTemplate(value: unknown): string | null {
-  if (typeof value === 'string') return value;
+/** `chat_template` is a text, or a list of named ones. */
+function configuredTemplate(value: unknown, name: 'default' | typeof toolUse): string | null {
+  if (typeof value === 'string') return name === 'default' ? value : null;
   if (!Array.isArray(value)) return null;
-  const named = value.find(entry => (entry as { name?: unknown } | null)?.name === 'default') as
+  const named = value.find(entry => (entry as { name?: unknown } | null)?.name === name) as
     | { template?: unknown }
     | undefined;
   return typeof named?.template === 'string' ? named.template : null;
@@ -204,7 +219,9 @@ function idList(value: unknown): number[] {
 }
 
 function fingerprint(files: TokenizerFiles, addsBos: boolean, addsEos: boolean): string {
-  const parts = [files.tokenizer, files.templateText, addsBos, addsEos, files.config.bos_token, files.config.eos_token];
+  const { tokenizer, templateText, toolTemplateText, config } = files;
+  const parts = [tokenizer, templateText, addsBos, addsEos, config.bos_token, config.eos_token];
+  if (toolTemplateText !== null) parts.push(toolTemplateText);
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

@@ -6,6 +6,7 @@ import { before, test } from 'node:test';
 import { readExamples } from '../../../src/engine/data/examples.ts';
 import { readLines } from '../../../src/engine/data/lines.ts';
 import { encodeExamples, type Sequence, splitText } from '../../../src/engine/data/sequences.ts';
+import { ChatTemplate } from '../../../src/engine/tokenizer/chatTemplate.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/engine/tokenizer/tokenizer.ts';
 
 let folder: string;
@@ -63,6 +64,9 @@ test('a paragraph of txt is an item and knows its line', async () => {
   ]);
 });
 
+const call = { type: 'function', function: { name: 'add', arguments: { a: 1 } } };
+const turnsWith = (turn: object): object => ({ messages: [{ role: 'assistant', ...turn }] });
+
 test('a bad row is named by file, line and the keys seen', async () => {
   const bad: [object[] | string, number, RegExp][] = [
     [[{ text: 'a' }, { sentence: 'b', id: 1 }], 2, /line 2: unknown format, keys seen: sentence, id/],
@@ -75,6 +79,15 @@ test('a bad row is named by file, line and the keys seen', async () => {
     [[{ messages: [{ role: 'user', content: 'x' }] }], 1, /no turn of the assistant/],
     [[{ conversations: [{ from: 'elf', value: 'x' }] }], 1, /unknown speaker "elf"/],
     [[{ messages: [{ role: 'assistant', content: ['x'] }] }], 1, /turn 1 of "messages"/],
+    [[{ messages: [{ role: 'assistant', content: null }] }], 1, /turn 1 of "messages" needs "role" and "content"/],
+    [[{ messages: [{ role: 'constructor', content: 'x' }] }], 1, /unknown speaker "constructor"/],
+    [[turnsWith({ content: 'x', tool_calls: {} })], 1, /turn 1: "tool_calls" must be a list/],
+    [[turnsWith({ tool_calls: [{ function: { arguments: {} } }] })], 1, /turn 1: call 1 of "tool_calls" names no/],
+    [[turnsWith({ tool_calls: [{ name: 'f', arguments: 3 }] })], 1, /call 1 .* its arguments are no object/],
+    [[turnsWith({ role: 'user', content: 'x', tool_calls: [call] })], 1, /turn 1: only the assistant calls tools/],
+    [[{ text: 'a' }, { ...turnsWith({ content: 'x' }) }], 2, /this row is messages/],
+    [[{ ...turnsWith({ content: 'x' }), tools: { name: 'f' } }], 1, /"tools" must be a list of JSON schemas/],
+    [[{ ...turnsWith({ content: 'x' }), tools: '[{' }], 1, /"tools" is a text but not JSON/],
   ];
   for (const [content, line, message] of bad) {
     await assert.rejects(readExamples(await write(content as string)), { code: 'bad-row', line, message });
@@ -124,6 +137,57 @@ test('alpaca rows are a user turn and an answer; without a template they are pro
   const file = await readExamples(await write(rows));
   const { sequences } = await encodeExamples(file, { ...tokenizer, template: null }, options);
   assert.deepEqual(learned(sequences[0]!), { all: '<|begin|>add\n\n1 2\n3<|end|>', learned: '3<|end|>' });
+});
+
+/** Calls and results in tags, as many write them. */
+const withTools = `{% if tools %}<|user|>{{ tools | tojson }}<|end|>{% endif %}{% for m in messages %}
+{{- '<|' + m.role + '|>' + (m.content or '') }}
+{%- for c in m.tool_calls or [] %}<call>{{ c.function | tojson }}</call>{% endfor %}<|end|>
+{%- endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}`;
+
+test('of a conversation with tools the calls are learned, their results and the tools are not', async () => {
+  const tools = [{ type: 'function', function: { name: 'add', parameters: {} } }];
+  const messages = [
+    { role: 'user', content: '1 2?' },
+    { role: 'assistant', content: null, tool_calls: [call], refusal: null },
+    { role: 'tool', content: '3', name: 'add', tool_call_id: 'x' },
+    { role: 'assistant', content: 'three' },
+  ];
+  const template = new ChatTemplate(withTools, {}, ['<|end|>']);
+  const calls = '<call>{"name": "add", "arguments": {"a": 1}}</call><|end|>';
+  for (const given of [tools, JSON.stringify(tools)]) {
+    const source = await readExamples(await write([{ messages, tools: given }]));
+    const { sequences } = await encodeExamples(source, { ...tokenizer, template }, { ...options, maxLength: 512 });
+    assert.deepEqual(learned(sequences[0]!), {
+      all: `<|user|>${'[{"type": "function", "function": {"name": "add", "parameters": {}}}]'}<|end|><|user|>1 2?<|end|><|assistant|>${calls}<|tool|>3<|end|><|assistant|>three<|end|>`,
+      learned: `${calls}three<|end|>`,
+    });
+  }
+});
+
+test('a template that would leave calls or tools out is refused with the line of the row', async () => {
+  const rows = [turnsWith({ content: 'x' }), turnsWith({ tool_calls: [call] })];
+  const silent = {
+    code: 'chat-template',
+    line: 2,
+    message: /line 2: .* has tool_calls, but the chat template writes none/,
+  };
+  await assert.rejects(encodeExamples(await readExamples(await write(rows)), tokenizer, options), silent);
+  const offered = [{ ...turnsWith({ content: 'x' }), tools: [{ name: 'add' }] }];
+  const unread = { code: 'chat-template', line: 1, message: /has tools, but the chat template writes none/ };
+  await assert.rejects(encodeExamples(await readExamples(await write(offered)), tokenizer, options), unread);
+});
+
+test('a template of its own for tools is used where a row has some, and only there', async () => {
+  const template = new ChatTemplate('{% for m in messages %}<|assistant|>{{ m.content }}<|end|>{% endfor %}');
+  const toolTemplate = new ChatTemplate(`with tools ${withTools}`, {}, ['<|end|>']);
+  const rows = [turnsWith({ content: 'x' }), { ...turnsWith({ content: 'x' }), tools: [{ name: 'f' }] }];
+  const source = await readExamples(await write(rows));
+  const { sequences } = await encodeExamples(source, { ...tokenizer, template, toolTemplate }, options);
+  assert.deepEqual(
+    sequences.map(sequence => learned(sequence).all.startsWith('with tools')),
+    [false, true],
+  );
 });
 
 test('conversations without a chat template are refused', async () => {
