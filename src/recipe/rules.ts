@@ -194,7 +194,6 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
   const wishes: [KeyPath, unknown][] = [
     [['adapter', 'use_rslora'], adapter?.use_rslora],
     [['adapter', 'use_dora'], adapter?.use_dora],
-    [['train', 'gradient_checkpointing'], train.gradient_checkpointing],
     [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
     [['train', 'deterministic'], train.deterministic],
   ];

@@ -261,7 +261,7 @@ const train = z
       .boolean()
       .optional()
       .describe(
-        'Activations are computed again instead of kept: much less memory, about a third more time, the same numbers. Needs engine: torch.',
+        'Activations are computed again instead of kept: less memory, about a third more time, the same numbers.',
       ),
     precision: z
       .enum(['auto', 'f32', 'bf16'])

@@ -98,15 +98,15 @@ test('learning measured on training rows is warned of', () => {
 });
 
 test('what the torch engine alone can do is refused without it, and not left out in silence', () => {
-  const wishes = 'adapter: { type: lora, use_dora: true }\ntrain: { gradient_checkpointing: true, precision: bf16 }';
+  const wishes = 'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, precision: bf16 }';
   assert.deepEqual(
     problemsOf(wishes).map(([code, path]) => [code, path]),
     [
       ['conflict', 'adapter.use_dora'],
-      ['conflict', 'train.gradient_checkpointing'],
+      ['conflict', 'train.deterministic'],
       ['conflict', 'train.precision'],
     ],
   );
   assert.deepEqual(problemsOf(`${wishes}\nengine: torch`), []);
-  assert.deepEqual(problemsOf('train: { gradient_checkpointing: false, precision: auto }'), []);
+  assert.deepEqual(problemsOf('train: { gradient_checkpointing: true, precision: auto }'), []);
 });

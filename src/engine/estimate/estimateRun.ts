@@ -40,7 +40,7 @@ export async function estimateMemory(start: StartCommand, prepared: PreparedRun)
 
 export function refuseTooLarge({ run, heldBytes, bytes, freeBytes }: MemoryEstimate): void {
   if (bytes <= freeBytes || run.recipe.memory === 'try') return;
-  const smaller = smallerRuns(run).map(({ setting, bytes }) => ({ setting, bytes: heldBytes + bytes }));
+  const smaller = smallerRuns(run).map(smaller => ({ ...smaller, bytes: heldBytes + smaller.bytes }));
   const fitting = mildest(smaller.filter(({ bytes }) => bytes <= freeBytes));
   const listed = (runs: typeof smaller) =>
     runs.map(({ setting, bytes }) => `${setting} (${sizeText(bytes)})`).join('; ');
@@ -55,10 +55,10 @@ export function refuseTooLarge({ run, heldBytes, bytes, freeBytes }: MemoryEstim
   );
 }
 
-/** Of each key the value that changes least. */
+/** Of each key the value that changes least; what changes no result comes first, then what takes least. */
 function mildest(runs: SmallerRun[]): SmallerRun[] {
   const byKey = new Map(runs.map(run => [run.setting.split(':')[0], run]));
-  return [...byKey.values()].sort((a, b) => a.bytes - b.bytes);
+  return [...byKey.values()].sort((a, b) => Number(b.changesNothing) - Number(a.changesNothing) || a.bytes - b.bytes);
 }
 
 const sizeText = (bytes: number): string =>

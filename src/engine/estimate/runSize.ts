@@ -66,8 +66,12 @@ export function plannedModel(config: ModelConfig, recipe: ResolvedRecipe) {
   const teacher = regularize && chooseTeacher(regularize, plan.adapter !== undefined).teacher;
   const separateBase = new Set(teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained);
   const shapeOf = stateShapes(shapes, plan);
-  const adam = recipe.train;
-  const programs = new Programs({ config, plan, shapeOf, separateBase, regularize, adam, isMerged: () => false });
+  const programs = new Programs({
+    ...{ config, plan, shapeOf, separateBase, regularize },
+    adam: recipe.train,
+    recomputes: recipe.train.gradient_checkpointing,
+    isMerged: () => false,
+  });
   const trained = plan.trained.map(shapeOf);
   const weightElements =
     elementsOf(shapes.values()) + elementsOf([...separateBase].map(shapeOf)) + (plan.adapter ? elementsOf(trained) : 0);

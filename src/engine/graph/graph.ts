@@ -130,6 +130,18 @@ export class Graph {
     }
   }
 
+  /** What `build` makes, and what it applied on the way, which is left out of the graph's own applications. */
+  recordedApart<T>(build: () => T): { result: T; applications: Application[] } {
+    const [before, from] = [this.#recording, this.applications.length];
+    this.#recording = true;
+    try {
+      const result = build();
+      return { result, applications: this.applications.splice(from) };
+    } finally {
+      this.#recording = before;
+    }
+  }
+
   output(name: string, tensor: Tensor): void {
     if (this.outputs.has(name)) throw new EngineError('graph', `The graph has an output ${name} already`);
     this.outputs.set(name, tensor);

@@ -107,6 +107,7 @@ const kernels: Record<string, Kernel> = {
   where: ([condition, a, b], { outputs }) => [
     filled(outputs[0]!.shape, index => broadcastAt(broadcastAt(condition!, index) ? a! : b!, index)),
   ],
+  after: ([x]) => [x!.values],
   reshape: ([x]) => [x!.values],
   broadcastTo: ([x], { outputs }) => [filled(outputs[0]!.shape, index => broadcastAt(x!, index))],
   transpose: ([x], { attributes, outputs }) => [

@@ -10,6 +10,7 @@ import { rmsNorm } from '../graph/operators/normalize.ts';
 import { rotate } from '../graph/operators/rotate.ts';
 import { gatherRows } from '../graph/operators/rows.ts';
 import { reshape } from '../graph/operators/shape.ts';
+import { recomputed } from '../graph/recompute.ts';
 import { attention, swiGlu } from './layers.ts';
 import type { ModelConfig } from './modelConfig.ts';
 import { embeddingName, hasBias, type Parameters } from './parameters.ts';
@@ -28,6 +29,8 @@ export interface DecoderInputs extends BatchShape {
   mask_B1TC: Tensor;
   cos: Tensor;
   sin: Tensor;
+  /** Layers keep their input alone for the way back, and what they made of it is made again. */
+  recomputes?: boolean;
   /** Where a text is continued: from a layer's own keys and values (B, T, …) to those of all columns (B, C, …). */
   remember?: (layer: string, own: KeysAndValues) => KeysAndValues;
 }
@@ -78,13 +81,16 @@ export function rotationTables(graph: Graph, { headWidth, rope }: ModelConfig, l
 /** Hidden states after the last norm, (N, D). */
 export function decoder(config: ModelConfig, parameters: Parameters, inputs: DecoderInputs): Tensor {
   const norm = (x: Tensor, name: string) => rmsNorm(x, parameters.weight(`${name}.weight`), config.normEpsilon);
-  let x_ND = gatherRows(parameters.weight(embeddingName), inputs.ids_N);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const name = `model.layers.${layer}`;
+  const layer = (name: string, x_ND: Tensor): Tensor => {
     const h_ND = norm(x_ND, `${name}.input_layernorm`);
-    x_ND = add(x_ND, selfAttention(config, parameters, inputs, `${name}.self_attn`, h_ND));
-    const g_ND = norm(x_ND, `${name}.post_attention_layernorm`);
-    x_ND = add(x_ND, feedForward(config, parameters, `${name}.mlp`, g_ND));
+    const attended_ND = add(x_ND, selfAttention(config, parameters, inputs, `${name}.self_attn`, h_ND));
+    const g_ND = norm(attended_ND, `${name}.post_attention_layernorm`);
+    return add(attended_ND, feedForward(config, parameters, `${name}.mlp`, g_ND));
+  };
+  let x_ND = gatherRows(parameters.weight(embeddingName), inputs.ids_N);
+  for (let i = 0; i < config.layers; i++) {
+    const build = (x: Tensor): Tensor => layer(`model.layers.${i}`, x);
+    x_ND = inputs.recomputes ? recomputed(x_ND, build) : build(x_ND);
   }
   return norm(x_ND, 'model.norm');
 }

@@ -63,6 +63,7 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
     hasBase: true,
     adam: recipe.train,
     regularize,
+    recomputes: recipe.train.gradient_checkpointing,
     mergesAdapter: recipe.adapter?.output === 'merged',
     teacher,
     writer: {

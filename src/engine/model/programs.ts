@@ -36,6 +36,8 @@ export interface ProgramSettings {
   separateBase: ReadonlySet<string>;
   adam: AdamSettings;
   regularize?: RegularizeSettings;
+  /** Activations are made again on the way back instead of being kept. */
+  recomputes?: boolean;
 }
 
 export type Weights = 'tuned' | 'base';
@@ -146,7 +148,7 @@ export class Programs {
   }
 
   #differentiated(shape: BatchShape, term: Term): { graph: Graph; trained: Trained[] } {
-    const { plan, regularize } = this.#settings;
+    const { plan, regularize, recomputes } = this.#settings;
     const pass = this.#pass(shape);
     const { graph, inputs } = pass;
     const teacher = regularize && {
@@ -155,7 +157,7 @@ export class Programs {
       direction: regularize.direction,
       temperature: regularize.temperature,
     };
-    const tuned = pass.model('tuned');
+    const tuned = pass.model('tuned', { recomputes });
     const losses = lossHead({ ...tuned, ...pass.targets(), teacher, crossEntropy: term === 'objective' });
     graph.output('crossEntropy', losses.crossEntropy);
     if (losses.divergence) graph.output('divergence', losses.divergence);
@@ -177,9 +179,12 @@ export class Programs {
     const inputs = new StateInputs(graph, this.#settings.shapeOf);
     const batch = decoderInputs(graph, config, shape);
     const tokens = shape.rows * shape.length;
-    const model = (weights: Weights): { hidden: Tensor; head: Tensor } => {
+    const model = (weights: Weights, { recomputes = false } = {}): { hidden: Tensor; head: Tensor } => {
       const parameters = this.#parameters(inputs, weights);
-      return { hidden: decoder(config, parameters, batch), head: parameters.weight(headName(config)) };
+      return {
+        hidden: decoder(config, parameters, { ...batch, recomputes }),
+        head: parameters.weight(headName(config)),
+      };
     };
     const targets = () => ({
       labels: graph.input('labels', 'batch', [tokens], 'i32'),

@@ -39,6 +39,8 @@ export interface TunedLanguageModelParts {
   /** Where the regularizer's base comes from, and why. */
   teacher?: TeacherChoice;
   writer: ModelWriter;
+  /** Activations are made again on the way back instead of being kept. */
+  recomputes?: boolean;
   /** An adapter is written merged into the model. */
   mergesAdapter: boolean;
 }
@@ -262,13 +264,14 @@ export class TunedLanguageModel implements TuningModel {
   }
 
   #programSettings() {
-    const { config, plan, separateBase, adam, regularize } = this.#parts;
+    const { config, plan, separateBase, adam, regularize, recomputes } = this.#parts;
     return {
       config,
       plan,
       separateBase,
       adam,
       regularize,
+      recomputes,
       isMerged: (name: string) => this.state.has(mergedName(name)),
       shapeOf: (name: string) => this.state.get(name).shape,
     };

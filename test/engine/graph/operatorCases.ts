@@ -4,6 +4,7 @@
  */
 import { differentiate } from '../../../src/engine/graph/differentiate.ts';
 import { Graph, type Shape, size, type Tensor } from '../../../src/engine/graph/graph.ts';
+import { after } from '../../../src/engine/graph/operators/after.ts';
 import * as elementwise from '../../../src/engine/graph/operators/elementwise.ts';
 import { lossHead } from '../../../src/engine/graph/operators/lossHead.ts';
 import { matmul } from '../../../src/engine/graph/operators/matmul.ts';
@@ -12,6 +13,7 @@ import { sum, sumAll, sumSquares } from '../../../src/engine/graph/operators/red
 import { rotate } from '../../../src/engine/graph/operators/rotate.ts';
 import { addRows, gatherRows } from '../../../src/engine/graph/operators/rows.ts';
 import { broadcastTo, concat, reshape, slice, transpose } from '../../../src/engine/graph/operators/shape.ts';
+import { recomputed } from '../../../src/engine/graph/recompute.ts';
 import { attention, swiGlu } from '../../../src/engine/model/layers.ts';
 
 const { add, and, div, equal, exp, lessOrEqual, log, minimum, mul, neg, reciprocal, sigmoid, sqrt, sub, where } =
@@ -95,6 +97,22 @@ export const operatorCases: OperatorCase[] = [
       const column = reshape(ids(graph, 1, 2), [2, 1]);
       const row = reshape(ids(graph, 1, 2, 2), [1, 3]);
       return where(and(equal(column, row), lessOrEqual(row, column)), a!, b!);
+    },
+  },
+  {
+    name: 'after',
+    inputs: two,
+    build: ([a, b]) => add(b!, after(a!, [exp(b!), mul(a!, b!)])),
+  },
+  {
+    name: 'recomputed, twice in a row',
+    inputs: [
+      [2, 3],
+      [3, 3],
+    ],
+    build: ([a, w]) => {
+      const layer = (x: Tensor): Tensor => add(x, swiGlu(matmul(x, w!), exp(x)));
+      return recomputed(recomputed(a!, layer), layer);
     },
   },
   { name: 'sum over one axis', inputs: [[2, 3, 2]], build: ([a]) => sum(a!, [1]) },

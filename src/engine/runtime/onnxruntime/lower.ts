@@ -45,6 +45,13 @@ const rules: Record<string, Rule> = {
   and: named('And'),
   where: named('Where'),
   softmax: named('Softmax', { axis: -1 }),
+  // A choice between x and x, by something onnxruntime learns from the others only when they are there.
+  after: ({ onnx, inputs: [x, ...others], outputs }) => {
+    const sizes = others.map(other => onnx.node('Size', [other]));
+    const least = sizes.length > 1 ? onnx.node('Min', sizes) : sizes[0]!;
+    const isSome = onnx.node('Greater', [least, onnx.integers([0], [])]);
+    onnx.node('Where', [isSome, x!, x!], { outputs });
+  },
   sum: ({ onnx, inputs, outputs, attributes }) => {
     onnx.node('ReduceSum', [inputs[0]!, onnx.integers(numbers(attributes.axes))], {
       attributes: { keepdims: 1 },

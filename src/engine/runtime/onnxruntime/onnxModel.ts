@@ -63,12 +63,12 @@ export class OnnxGraph {
     return this.constant(Float32Array.of(value), []);
   }
 
-  /** A list of int64, as ONNX takes shapes and axes. */
-  integers(values: readonly number[]): string {
-    const key = values.join();
+  /** A list of int64, as ONNX takes shapes and axes; `shape` [] makes one number of it. */
+  integers(values: readonly number[], shape: readonly number[] = [values.length]): string {
+    const key = `${values.join()} as ${shape.join()}`;
     const known = this.#integerConstants.get(key);
     if (known) return known;
-    const name = this.constant(BigInt64Array.from(values, BigInt), [values.length]);
+    const name = this.constant(BigInt64Array.from(values, BigInt), shape);
     this.#integerConstants.set(key, name);
     return name;
   }

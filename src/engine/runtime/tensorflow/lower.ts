@@ -45,6 +45,8 @@ const rules: Record<string, Rule> = {
   reciprocal: unary('Reciprocal'),
   sigmoid: unary('Sigmoid'),
   softmax: unary('Softmax'),
+  // Runs node by node, in their order, and keeps what was made for nobody.
+  after: ({ tf, inputs: [x] }) => [tf.unary('Identity', x!)],
   where: ({ tf, inputs }) => [tf.run('SelectV2', [...inputs], { T: inputs[1]!.dtype })],
   sum: ({ tf, inputs: [x], attributes }) => [tf.sum(x!, numbers(attributes.axes), true)],
   // L2Loss is half the sum.
