@@ -10,10 +10,12 @@ import { autoSet } from '../recipe/autoSet.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { dataFiles } from '../runs/dataFiles.ts';
 import { type ExampleFile, readData, readExamples } from './data/examples.ts';
+import { packRows } from './data/packing.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
-import { packRows, type Row } from './data/rows.ts';
-import { encodeExamples, type OnFraction, type Sequence, type SequenceOptions } from './data/sequences.ts';
+import { type Row, type Rows, singleRows } from './data/rows.ts';
+import { encodeExamples, type OnFraction, type SequenceOptions } from './data/sequences.ts';
+import { heldSequences, type Sequences } from './data/tokens.ts';
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
@@ -36,6 +38,8 @@ export interface PreparedRows {
   /** Optimizer steps of the whole run. */
   steps: number;
   trainSample: Row[];
+  /** Which of the task rows these are. */
+  trainSampleRows: number[];
   trainRows: number;
   replayRows: number;
   droppedRows: number;
@@ -182,7 +186,7 @@ async function prepareRows(
     const { sequences, dropped, cut } = await encodeExamples(source, tokenizer, lengthsOf(start), onProgress);
     if (dropped > 0) warnings.push(`${dropped} rows of ${basename(source.file)} are too long and were dropped.`);
     if (cut > 0) warnings.push(`${cut} rows of ${basename(source.file)} are too long and were cut.`);
-    return { rows: asRows(sequences, start, lane), dropped };
+    return { rows: asRows(heldSequences(sequences), start, lane), dropped };
   };
   const task = await rowsOf(train, 0);
   const old = replay ? await rowsOf(replay, 1) : null;
@@ -194,10 +198,12 @@ async function prepareRows(
     maxLength: recipe.train.max_length,
     seed: recipe.train.seed,
   });
+  const trainSampleRows = sampleOf(task.rows);
   return {
     plan,
     steps: stepsOf(start, plan),
-    trainSample: sampleOf(task.rows),
+    trainSample: trainSampleRows.map(row => task.rows.at(row)!),
+    trainSampleRows,
     trainRows: task.rows.length,
     replayRows: old?.rows.length ?? 0,
     droppedRows: task.dropped + (old?.dropped ?? 0),
@@ -209,8 +215,8 @@ async function prepareRows(
   };
 }
 
-function asRows(sequences: Sequence[], { recipe }: StartCommand, lane: number): Row[] {
-  if (!recipe.train.packing) return sequences.map(sequence => [sequence]);
+function asRows(sequences: Sequences, { recipe }: StartCommand, lane: number): Rows {
+  if (!recipe.train.packing) return singleRows(sequences);
   return packRows(sequences, recipe.train.max_length, new RandomStream(recipe.train.seed, 'pack'), lane);
 }
 
@@ -224,8 +230,8 @@ function stepsOf({ recipe }: StartCommand, plan: RowPlan): number {
 }
 
 /** The same rows in every run on these data, whatever its seed. */
-function sampleOf(rows: Row[]): Row[] {
-  return [...new RandomStream(0, 'draw').permutation(rows.length)].slice(0, klRows).map(i => rows[i]!);
+function sampleOf(rows: Rows): number[] {
+  return [...new RandomStream(0, 'draw').permutation(rows.length).subarray(0, klRows)];
 }
 
 const lengthsOf = ({ recipe }: StartCommand): SequenceOptions => ({

@@ -39,7 +39,7 @@ import type { RunControl } from './runControl.ts';
 import { contentIdentity } from './runIdentity.ts';
 import { answersOf, promptTokens } from './samples.ts';
 import { learningRateSchedule } from './schedule.ts';
-import { type SectionArray, writeSections } from './sectionFile.ts';
+import { type SectionArray, type SectionPieces, writeSections } from './sectionFile.ts';
 import { seriesOf } from './series.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import type { Observer } from './trainer.ts';
@@ -96,7 +96,11 @@ type Described = Omit<PreparedData, 'bytes' | 'sections'>;
 type Files = Awaited<ReturnType<typeof fingerprintFiles>>;
 
 /** The folder appears whole. */
-function write(folder: string, prepared: Described, arrays: Record<string, SectionArray>): Promise<void> {
+function write(
+  folder: string,
+  prepared: Described,
+  arrays: Record<string, SectionArray | SectionPieces>,
+): Promise<void> {
   return writeFolderAtomically(folder, async temporary => {
     const binary = await writeSections(join(temporary, preparedFiles.arrays), arrays);
     await writeAtomic(join(temporary, preparedFiles.description), JSON.stringify({ ...prepared, ...binary }));
@@ -145,8 +149,9 @@ const sampleTokens = 512;
 function tokenizerSamples(run: PreparedWatching): PreparedData['tokenizer']['samples'] {
   const { tokenizer, sets } = run;
   const scored = sets.flatMap(({ items }) => items.slice(0, samples).map(({ sequences }) => sequences));
-  const rows: readonly Row[] = isWhole(run) ? run.plan.rows.task : scored;
-  const texts = rows.slice(0, samples).map(row => tokenizer.decode([...row[0]!.ids.subarray(0, sampleTokens)]));
+  const rows = isWhole(run) ? run.plan.rows.task : scored;
+  const looked = Array.from({ length: Math.min(samples, rows.length) }, (_, i) => rows.at(i)![0]!);
+  const texts = looked.map(({ ids }) => tokenizer.decode([...ids.subarray(0, sampleTokens)]));
   return texts.map(text => ({ text, ids: tokenizer.encode(text) }));
 }
 
@@ -174,57 +179,82 @@ function describeSets(sets: EvaluatedSet[]): PreparedSet[] {
 }
 
 function training(start: StartCommand, run: PreparedRun, files: Files): PreparedTraining {
-  const { plan, steps, tokenizer, trainSample } = run;
+  const { plan, steps, tokenizer, trainSampleRows } = run;
   const { task, replay } = plan.rows;
-  const numbers = numbersOf(plan);
   const { batch_size: taskRows, max_length: maxLength } = start.recipe.train;
   const { task: taskMicroRows, replay: replayMicroRows } = plan.microRows;
   return {
     steps,
     rows: { task: task.length, replay: replay.length },
     batch: { taskRows, taskMicroRows, replayMicroRows, lengthStep: bucketStep(maxLength, trainingParts) },
-    klRows: trainSample.map(row => numbers.get(row)!),
+    klRows: trainSampleRows,
     identity: contentIdentity(start, files),
     ...countsOf(run, start.recipe.retain),
     firstBatch: firstBatch(plan, tokenizer),
   };
 }
 
-/** Task rows come first. */
-function numbersOf(plan: RowPlan): Map<Row, number> {
-  const { task, replay } = plan.rows;
-  return new Map([...task, ...replay].map((row, number) => [row, number]));
-}
-
-function trainingArrays({ recipe }: StartCommand, { plan, steps }: PreparedRun): Record<string, SectionArray> {
-  const rows = [...plan.rows.task, ...plan.rows.replay];
-  const numbers = numbersOf(plan);
+function trainingArrays(
+  { recipe }: StartCommand,
+  { plan, steps }: PreparedRun,
+): Record<string, SectionArray | SectionPieces> {
   const taskRows = new Int32Array(steps * recipe.train.batch_size);
   const replayRows: number[] = [];
   const replayed: number[] = [];
   const learningRates = new Float64Array(steps);
   const schedule = learningRateSchedule(recipe, steps);
+  const firstReplayed = plan.rows.task.length;
   for (let step = 1; step <= steps; step++) {
     const { task, replay } = plan.drawn(step);
-    taskRows.set(
-      task.map(row => numbers.get(row)!),
-      (step - 1) * recipe.train.batch_size,
-    );
-    for (const row of replay) replayRows.push(numbers.get(row)!);
+    taskRows.set(task, (step - 1) * recipe.train.batch_size);
+    for (const row of replay) replayRows.push(firstReplayed + row);
     replayed.push(replay.length);
     learningRates[step - 1] = schedule.at(step);
   }
-  const { ids, targets, starts: sequenceStarts } = joined(rows.flat());
   return {
-    ids,
-    targets,
-    sequenceStarts,
-    rowStarts: wide(startsOf(rows.map(row => row.length))),
+    ...rowArrays(plan),
     taskRows,
     replayRows: Int32Array.from(replayRows),
     replayStarts: wide(startsOf(replayed)),
     learningRates,
   };
+}
+
+/** Task rows come first. Gone through once for each array: the rows of a large file are not held. */
+function rowArrays({ rows }: RowPlan): Record<string, SectionPieces> {
+  const all = function* (): Iterable<Row> {
+    yield* rows.task;
+    yield* rows.replay;
+  };
+  const sequences = function* (): Iterable<Row[number]> {
+    for (const row of all()) yield* row;
+  };
+  return {
+    ids: { type: 'int32', pieces: each(sequences(), ({ ids }) => ids) },
+    targets: { type: 'uint8', pieces: each(sequences(), ({ targets }) => targets) },
+    sequenceStarts: { type: 'int64', pieces: startPieces(each(sequences(), ({ ids }) => ids.length)) },
+    rowStarts: { type: 'int64', pieces: startPieces(each(all(), row => row.length)) },
+  };
+}
+
+function* each<T, U>(items: Iterable<T>, make: (item: T) => U): Iterable<U> {
+  for (const item of items) yield make(item);
+}
+
+const startsTogether = 2 ** 16;
+
+/** `startsOf`, many at a time. */
+function* startPieces(lengths: Iterable<number>): Iterable<BigInt64Array> {
+  let end = 0;
+  let starts = [0];
+  for (const length of lengths) {
+    end += length;
+    starts.push(end);
+    if (starts.length < startsTogether) continue;
+    yield wide(starts);
+    starts = [];
+  }
+  yield wide(starts);
 }
 
 function scoredArrays(sets: EvaluatedSet[]): Record<string, SectionArray> {

@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
 import { flattenSettings } from '../recipe/resolve.ts';
+import { packedBy } from './data/packing.ts';
 import { EngineError } from './engineError.ts';
 import { type Fingerprints, hashData, weightsFingerprint } from './evaluate/fingerprints.ts';
 import { numericsVersion } from './numerics.ts';
@@ -20,6 +21,8 @@ const contentOf = 'content of ';
 const numerics = 'numerics';
 /** Named only where another one than the usual computes. It is not known before the model is opened. */
 const runtimeKey = 'runtime';
+/** Named only where rows are packed. */
+const packingKey = 'rows are packed by';
 const usualRuntime = 'onnxruntime on cpu';
 
 /** Names do not count, nor does where things lie: what is computed does. */
@@ -45,6 +48,7 @@ export function contentIdentity(
   const files = Object.entries({ ...data, tokenizer, model });
   return {
     ...flattenSettings({ adapter, method, train, output }),
+    ...(train.packing && { [packingKey]: packedBy }),
     ...Object.fromEntries(files.map(([name, hash]) => [`${contentOf}${name}`, hash])),
   };
 }

@@ -5,25 +5,27 @@
 import type { Batch } from '../batch.ts';
 import { EngineError } from '../engineError.ts';
 import { RandomStream, type StreamName } from './randomStreams.ts';
-import { makeBatch, type Row, replayKind, rowLength, taskKind } from './rows.ts';
+import { makeBatch, type Row, type Rows, replayKind, rowLength, taskKind } from './rows.ts';
 
 export interface RowPlanOptions {
-  task: Row[];
+  task: Rows;
   /** Rows of the old distribution and their share of all rows; none without replay. */
-  replay?: { rows: Row[]; share: number };
+  replay?: { rows: Rows; share: number };
   batchSize: number;
   microBatchSize: number;
   maxLength: number;
   seed: number;
 }
 
-/** What a step takes, before it is laid out in batches. */
+/** What a step takes, by number: of task rows and of replay rows. */
 export interface DrawnRows {
-  task: Row[];
-  replay: Row[];
+  task: number[];
+  replay: number[];
 }
 
-export interface StepRows extends DrawnRows {
+export interface StepRows {
+  task: Row[];
+  replay: Row[];
   /** Task rows first. A micro-batch is of one kind, so the task's are equal in all variants. */
   microBatches: Batch[];
   tokens: number;
@@ -43,8 +45,8 @@ export class RowPlan {
     if (options.task.length === 0) throw new EngineError('data-empty', 'There are no task rows');
     if (replay && replay.rows.length === 0) throw new EngineError('data-empty', 'There are no replay rows');
     this.replayQuota = replay ? (batchSize * replay.share) / (1 - replay.share) : 0;
-    this.#task = new EndlessRows(options.task, options.seed, 'order');
-    this.#replay = replay ? new EndlessRows(replay.rows, options.seed, 'replay') : null;
+    this.#task = new EndlessRows(options.task.length, options.seed, 'order');
+    this.#replay = replay ? new EndlessRows(replay.rows.length, options.seed, 'replay') : null;
   }
 
   /** Optimizer steps in so many passes over the task rows. */
@@ -53,7 +55,7 @@ export class RowPlan {
   }
 
   /** All rows that are drawn from. */
-  get rows(): DrawnRows {
+  get rows(): { task: Rows; replay: Rows } {
     return { task: this.#options.task, replay: this.#options.replay?.rows ?? [] };
   }
 
@@ -75,7 +77,10 @@ export class RowPlan {
   /** The same in batches. */
   at(step: number): StepRows {
     const { maxLength } = this.#options;
-    const { task, replay } = this.drawn(step);
+    const { rows } = this;
+    const drawn = this.drawn(step);
+    const task = drawn.task.map(row => rows.task.at(row)!);
+    const replay = drawn.replay.map(row => rows.replay.at(row)!);
     const taskTokens = task.reduce((sum, row) => sum + rowLength(row), 0);
     const { microRows } = this;
     return {
@@ -108,26 +113,26 @@ function microBatches(rows: Row[], kind: number, size: { rows: number; maxLength
 
 /** Every row once in a random order, then every row once in another: row k without the rows before it. */
 class EndlessRows {
-  readonly #rows: Row[];
+  readonly #count: number;
   readonly #stream: RandomStream;
   #epoch = -1;
   #order: Int32Array = new Int32Array();
 
-  constructor(rows: Row[], seed: number, name: StreamName) {
-    this.#rows = rows;
+  constructor(count: number, seed: number, name: StreamName) {
+    this.#count = count;
     this.#stream = new RandomStream(seed, name);
   }
 
-  slice(from: number, to: number): Row[] {
+  slice(from: number, to: number): number[] {
     return Array.from({ length: to - from }, (_, i) => this.#at(from + i));
   }
 
-  #at(k: number): Row {
-    const epoch = Math.floor(k / this.#rows.length);
+  #at(k: number): number {
+    const epoch = Math.floor(k / this.#count);
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#order = this.#stream.permutation(this.#rows.length, epoch);
+      this.#order = this.#stream.permutation(this.#count, epoch);
     }
-    return this.#rows[this.#order[k % this.#rows.length]!]!;
+    return this.#order[k % this.#count]!;
   }
 }

@@ -3,34 +3,35 @@
  * batches. Knows nothing of order, epochs or kinds of methods.
  */
 import { type Batch, ignoredLabel } from '../batch.ts';
-import type { RandomStream } from './randomStreams.ts';
-import type { Sequence } from './sequences.ts';
+import type { Sequences, Tokens } from './tokens.ts';
 
-export type Row = readonly Pick<Sequence, 'ids' | 'targets'>[];
+export type Row = readonly Tokens[];
+
+/** Rows by number: held, or put together when they are asked for. */
+export interface Rows extends Iterable<Row> {
+  readonly length: number;
+  at(row: number): Row | undefined;
+}
+
+/** Every sequence a row of its own. */
+export function singleRows(sequences: Sequences): Rows {
+  return rowsBy(sequences.length, row => [sequences.at(row)!]);
+}
+
+export function rowsBy(length: number, make: (row: number) => Row): Rows {
+  return {
+    length,
+    at: row => (row >= 0 && row < length ? make(row) : undefined),
+    *[Symbol.iterator]() {
+      for (let row = 0; row < length; row++) yield make(row);
+    },
+  };
+}
 
 export const taskKind = 0;
 export const replayKind = 1;
 
 export const rowLength = (row: Row): number => row.reduce((sum, { ids }) => sum + ids.length, 0);
-
-/**
- * Fills rows with whole sequences up to `maxLength`, in a random order, opening a new row when the next does not fit.
- * Done once: the packed rows are the rows of every epoch.
- */
-export function packRows(sequences: Sequence[], maxLength: number, stream: RandomStream, lane: number): Row[] {
-  const rows: Sequence[][] = [];
-  let room = 0;
-  for (const i of stream.permutation(sequences.length, lane)) {
-    const sequence = sequences[i]!;
-    if (sequence.ids.length > room) {
-      rows.push([]);
-      room = maxLength;
-    }
-    rows.at(-1)!.push(sequence);
-    room -= sequence.ids.length;
-  }
-  return rows;
-}
 
 /** Parts of the longest that a batch's length may have: in training, and where rows are sorted by length. */
 export const trainingParts = 4;

@@ -8,12 +8,10 @@ import type { Span } from '../tokenizer/chatTemplate.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Content, Example, ExampleFile } from './examples.ts';
 import { badRow } from './records.ts';
+import type { Tokens } from './tokens.ts';
 import type { Conversation } from './turns.ts';
 
-export interface Sequence {
-  ids: Int32Array;
-  /** 1 where the token is a target. The first token is never predicted, whatever stands here. */
-  targets: Uint8Array;
+export interface Sequence extends Tokens {
   /** Which example it belongs to; a text split in chunks has several sequences. */
   example: number;
   /** Line of the file. */
@@ -107,9 +105,7 @@ export function targetCount(sequence: { targets: Uint8Array }): number {
   return count;
 }
 
-type Encoded = { ids: Int32Array; targets: Uint8Array };
-
-export function encodeContent(content: Content, tokenizer: Tokenizer, at: { file: string; line: number }): Encoded {
+export function encodeContent(content: Content, tokenizer: Tokenizer, at: { file: string; line: number }): Tokens {
   switch (content.form) {
     case 'text': {
       const ids = Int32Array.from(tokenizer.encodeDocument(content.text));
@@ -136,7 +132,7 @@ const turnsOf = (user: string, assistant: string): Conversation => ({
 });
 
 /** The completion is learned, with EOS behind it: an answer has an end. */
-function encodeCompletion(prompt: string, completion: string, tokenizer: Tokenizer): Encoded {
+function encodeCompletion(prompt: string, completion: string, tokenizer: Tokenizer): Tokens {
   const text = tokenizer.encode(prompt + completion);
   const from = commonPrefix(text, tokenizer.encode(prompt));
   const bos = tokenizer.addsBos ? [tokenizer.bosId!] : [];
@@ -146,7 +142,7 @@ function encodeCompletion(prompt: string, completion: string, tokenizer: Tokeniz
 }
 
 /** The assistant's turns are learned. The template writes BOS and ends of turns itself. */
-function encodeChat(conversation: Conversation, tokenizer: Tokenizer, at: { file: string; line: number }): Encoded {
+function encodeChat(conversation: Conversation, tokenizer: Tokenizer, at: { file: string; line: number }): Tokens {
   if (!tokenizer.template) {
     throw new EngineError(
       'no-chat-template',
@@ -190,8 +186,8 @@ export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number
 }
 
 /** Chunks share one token, so that every token but the text's first is a target exactly once. */
-export function splitText(ids: Int32Array, maxLength: number): Encoded[] {
-  const parts: Encoded[] = [];
+export function splitText(ids: Int32Array, maxLength: number): Tokens[] {
+  const parts: Tokens[] = [];
   for (let start = 0; start === 0 || start < ids.length - 1; start += maxLength - 1) {
     const part = ids.slice(start, start + maxLength);
     parts.push({ ids: part, targets: new Uint8Array(part.length).fill(1) });
@@ -199,7 +195,7 @@ export function splitText(ids: Int32Array, maxLength: number): Encoded[] {
   return parts;
 }
 
-const firstTokens = ({ ids, targets }: Encoded, count: number): Encoded => ({
+const firstTokens = ({ ids, targets }: Tokens, count: number): Tokens => ({
   ids: ids.slice(0, count),
   targets: targets.slice(0, count),
 });

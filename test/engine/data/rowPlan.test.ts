@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ignoredLabel } from '../../../src/engine/batch.ts';
-import { RandomStream } from '../../../src/engine/data/randomStreams.ts';
 import { RowPlan } from '../../../src/engine/data/rowPlan.ts';
-import { bucketLength, makeBatch, packRows, type Row, rowLength, tokenCount } from '../../../src/engine/data/rows.ts';
-import type { Sequence } from '../../../src/engine/data/sequences.ts';
+import { bucketLength, makeBatch, type Row, tokenCount } from '../../../src/engine/data/rows.ts';
 
 /** Row i is recognised by its first id. */
 const rowsOf = (count: number, first = 0, length = 6): Row[] =>
@@ -101,21 +99,6 @@ test('a batch shifts labels by one, restarts positions at borders and never pred
   assert.deepEqual([...batch.positions.subarray(0, 8)], [0, 1, 2, 0, 1, 0, 0, 0]);
   assert.deepEqual([...batch.segments.subarray(0, 8)], [1, 1, 1, 2, 2, 0, 0, 0]);
   assert.deepEqual([...batch.kinds], [1, 1]);
-});
-
-test('packing loses no sequence, cuts none and fills no row beyond its length', () => {
-  const sequences: Sequence[] = Array.from({ length: 40 }, (_, i) => {
-    const length = 2 + ((i * 7) % 14);
-    return { ids: new Int32Array(length).fill(i), targets: new Uint8Array(length), example: i, line: i + 1 };
-  });
-  const rows = packRows(sequences, 16, new RandomStream(1, 'pack'), 0);
-  assert.ok(rows.every(row => rowLength(row) <= 16));
-  const packed = rows.flatMap(row => row.map(({ ids }) => ids[0]!)).toSorted((a, b) => a - b);
-  assert.deepEqual(
-    packed,
-    sequences.map((_, i) => i),
-  );
-  assert.ok(rows.length < 30, `${rows.length} rows`);
 });
 
 test('lengths fall into at most four buckets that hold the longest row', () => {

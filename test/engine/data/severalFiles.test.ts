@@ -53,7 +53,7 @@ test('rows of several files are trained on like the same rows of one, in the sam
   const ofFiles = async (path: string) => {
     const start = files.start({});
     const { plan } = await prepareRun({ ...start, paths: { ...start.paths, 'train.jsonl': path } });
-    return plan.rows.task.map(row => row.map(({ ids }) => [...ids]));
+    return [...plan.rows.task].map(row => row.map(({ ids }) => [...ids]));
   };
   const whole = await ofFiles(join(files.folder, 'train.jsonl'));
   assert.deepEqual(await ofFiles(join(shards, '*.jsonl')), whole);

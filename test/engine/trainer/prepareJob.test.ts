@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { type Batch, ignoredLabel } from '../../../src/engine/batch.ts';
-import { makeBatch, rowLength, taskKind } from '../../../src/engine/data/rows.ts';
+import { makeBatch, taskKind } from '../../../src/engine/data/rows.ts';
 import { prepareRun } from '../../../src/engine/prepare.ts';
 import { prepare } from '../../../src/engine/prepareJob.ts';
 import { RunControl } from '../../../src/engine/runControl.ts';
@@ -158,7 +158,7 @@ test('what is scored, sampled and answered reads back as the embedded engine has
   const { klRows, rows, prompts, tokenizer, firstBatch } = found.data;
   assert.deepEqual([klRows?.length, rows], [32, { task: 40, replay: 0 }]);
   const rowsOf = makeBatch(
-    klRows!.map(row => run.plan.rows.task[row]!),
+    klRows!.map(row => run.plan.rows.task.at(row)!),
     taskKind,
     { rows: 32, maxLength: 32 },
   );
@@ -174,6 +174,12 @@ test('prepared data carry what a resume compares, and the same fingerprint for c
   assert.ok(numerics);
   assert.deepEqual(data.identity, identity);
   assert.deepEqual(contentIdentity(start, data.fingerprints), identity);
+});
+
+test('how rows are packed belongs to a packed run, and to no other', async () => {
+  const packed = await prepared({ train: { packing: true } });
+  assert.equal(packed.data.identity?.['rows are packed by'], 'best fit');
+  assert.ok(!('rows are packed by' in (await prepared({})).data.identity!));
 });
 
 test('preparing loads no weights: a model whose weights are no weights is prepared all the same', async () => {
@@ -197,13 +203,7 @@ test('the plan of 100,000 steps is a few megabytes', async () => {
   assert.equal(numbers('taskRows').length, 400_000);
   const run = await prepareRun(files.start({ method: { replay: { data: 'replay.txt' } }, train: { batch_size: 4 } }));
   const last = run.plan.drawn(100_000);
-  const rows = [...run.plan.rows.task, ...run.plan.rows.replay];
-  assert.deepEqual(
-    numbers('taskRows')
-      .slice(-4)
-      .map(row => rowLength(rows[row]!)),
-    last.task.map(rowLength),
-  );
+  assert.deepEqual(numbers('taskRows').slice(-4), last.task);
 });
 
 test('for finished models and for a program of one’s own nothing is prepared that is trained on', async () => {

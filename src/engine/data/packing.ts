@@ -1,0 +1,63 @@
+/**
+ * Puts whole sequences together into rows, from their lengths alone. Best fit decreasing (Johnson et al. 1974) leaves next to
+ * nothing empty, and within windows of a random order it needs little memory and still mixes. Knows nothing of tokens.
+ */
+import type { RandomStream } from './randomStreams.ts';
+import { type Rows, rowsBy } from './rows.ts';
+import type { Sequences } from './tokens.ts';
+
+/** What a run is told to have been packed by: rows that are put together otherwise are another run. */
+export const packedBy = 'best fit';
+
+/** Sequences looked at together. Beyond this nothing is gained. */
+const windowSize = 4096;
+
+/** Done once: the packed rows are the rows of every epoch. */
+export function packRows(sequences: Sequences, maxLength: number, stream: RandomStream, lane: number): Rows {
+  const order = stream.permutation(sequences.length, lane);
+  /** Row r holds the sequences order[starts[r] .. starts[r + 1]]. */
+  const starts = [0];
+  for (let from = 0; from < order.length; from += windowSize) {
+    const window = order.subarray(from, from + windowSize);
+    const rows = bestFit(window, i => sequences.lengthOf(i), maxLength);
+    window.set(rows.flat());
+    for (const row of rows) starts.push(starts.at(-1)! + row.length);
+  }
+  const firsts = Int32Array.from(starts);
+  return rowsBy(firsts.length - 1, row => {
+    return [...order.subarray(firsts[row], firsts[row + 1])].map(i => sequences.at(i)!);
+  });
+}
+
+interface OpenRow {
+  row: number[];
+  room: number;
+}
+
+/** Longest first, each into the row that it fills best; equal ones as they come. */
+function bestFit(window: Int32Array, lengthOf: (sequence: number) => number, maxLength: number): number[][] {
+  const rows: number[][] = [];
+  /** The fullest first. */
+  const open: OpenRow[] = [];
+  for (const sequence of [...window].sort((a, b) => lengthOf(b) - lengthOf(a))) {
+    const length = lengthOf(sequence);
+    const [found] = open.splice(firstWithRoom(open, length), 1);
+    const row = found?.row ?? [];
+    if (!found) rows.push(row);
+    row.push(sequence);
+    const room = (found?.room ?? maxLength) - length;
+    open.splice(firstWithRoom(open, room), 0, { row, room });
+  }
+  return rows;
+}
+
+/** By halving: where the first one stands that has so much room, or the end. */
+function firstWithRoom(open: OpenRow[], room: number): number {
+  let [low, high] = [0, open.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (open[middle]!.room < room) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
