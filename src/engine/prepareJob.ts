@@ -58,7 +58,8 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   const data = isWhole(read) ? read.dataHashes : {};
   const { tokenizer, sets } = read;
   const { max_length: maxLength } = start.recipe.train;
-  const found = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength });
+  const isIn4bit = start.recipe.adapter?.load_in_4bit;
+  const found = await fingerprintFiles({ modelFolder, baseFolder, tokenizer, data, sets, maxLength, isIn4bit });
   const { run, files, texts } = await withKnownTexts(start, read, found);
   progress('writing prepared data', 0);
   const prepared = { ...describe(start, run, files, texts), ...(isWhole(run) && training(start, run, files)) };

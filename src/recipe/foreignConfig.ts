@@ -63,6 +63,7 @@ export function translateConfig(config: Config, kind: ForeignKind): Translated {
   const data = dataOf(reader);
   const adapter = adapterOf(reader);
   const train = trainOf(reader);
+  const engine = adapter?.load_in_4bit ? 'torch' : undefined;
   const every = (key: string) => reader.takeIf(key, value => typeof value === 'number' && Number.isInteger(value));
   const [evaluateEvery, checkpointEvery] = [every('eval_steps'), every('save_steps')];
   const recipe = {
@@ -72,6 +73,7 @@ export function translateConfig(config: Config, kind: ForeignKind): Translated {
     train,
     ...(evaluateEvery !== undefined && { evaluate: { every: evaluateEvery } }),
     ...(checkpointEvery !== undefined && { checkpoint: { every: checkpointEvery } }),
+    ...(engine && { engine }),
   } as RecipeInput;
   return { kind, recipe, untranslated: reader.rest() };
 }
@@ -114,10 +116,8 @@ function adapterOf(reader: Reader): RecipeInput['adapter'] {
     if (reader.peek('finetuning_type') === 'full') reader.take('finetuning_type');
     return undefined;
   }
-  for (const key of ['adapter', 'finetuning_type']) {
-    if (reader.peek(key) === 'lora') reader.take(key);
-    else reader.explain(key, 'taken as lora: the base is not held in 4 bits');
-  }
+  for (const key of ['adapter', 'finetuning_type']) reader.take(key);
+  const isIn4bit = [reader.takeIf('load_in_4bit', value => value === true), reader.takeIf('quantization_bit', is4)];
   const r = reader.take('lora_r') ?? reader.take('lora_rank');
   const alpha = reader.take('lora_alpha');
   const target_modules = targetsOf(reader);
@@ -126,8 +126,11 @@ function adapterOf(reader: Reader): RecipeInput['adapter'] {
     ...(r !== undefined && { r: r as number }),
     ...(alpha !== undefined && { alpha: alpha as number }),
     ...(target_modules && { target_modules }),
+    ...((kind === 'qlora' || isIn4bit.some(Boolean)) && { load_in_4bit: true }),
   };
 }
+
+const is4 = (value: unknown): boolean => value === 4;
 
 function targetsOf(reader: Reader): string[] | undefined {
   const named = reader.take('lora_target_modules') ?? reader.take('lora_target');

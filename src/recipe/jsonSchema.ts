@@ -207,6 +207,19 @@ for the worse. Name probe sets for what you would miss.
 The texts are written once for base, tokenizer and settings, and kept below \`~/.holdfast/cache/base-texts\`, which may be deleted at any time. Every
 variant, seed and engine on this machine is judged by the same texts. \`holdfast check\` writes none: it says how long it will take.
 
+## A base in 4 bits
+
+\`adapter.load_in_4bit: true\` (QLoRA, on the torch engine) holds the linear maps of the frozen base in 4 bits: NF4 with doubly quantized
+maxima, 0.52 bytes a weight, rounded while the model is loaded. Embeddings, norms and head stay as they are, what trains is f32.
+It needs bitsandbytes: \`holdfast doctor\` says whether it is there.
+
+**Forgetting is measured against the rounded base**, the same model with its adapter off, and so is KL: what tuning took away, and nothing else.
+The check \`neutral\` before the first step shows that both are 0 there, and \`precision\` that each weight is the nearest 4 bits of the file's.
+What rounding itself costs is in no number of the run, and runs on a base in 4 bits are not compared with runs on a whole one. To be judged
+against another base, name its folder in \`retain.base\`: that one is measured as it is stored. The result is a PEFT adapter;
+\`holdfast eval ADAPTER --base MODEL\` says how it does on the whole weights, where it was not trained. It is not merged: into 4 bits it would
+be rounded away, and merged into the weights before rounding it would be a model that nobody has measured.
+
 ## Stop rules
 
 \`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished and the
@@ -237,7 +250,7 @@ of 50 or more; a rule that could never be broken for want of items is warned abo
 Keys that the recipe does not know; files over 256 KB; nesting deeper than 32; merge keys, tags and aliases that unfold without
 end; \`max_steps\` together with \`num_epochs\`; a \`batch_size\` that \`micro_batch_size\` does not divide; a warm-up as long as the
 run; a sweep over unknown keys, with values that its keys
-do not take, or in combinations that cannot run; a rule of \`stop_if\` that cannot be read or names what is not measured; \`regularize.on: [replay]\` without \`replay\`; a probe set that reads a file which is also trained on or measured as
+do not take, or in combinations that cannot run; a rule of \`stop_if\` that cannot be read or names what is not measured; \`regularize.on: [replay]\` without \`replay\`; an adapter that is to be merged into a base in 4 bits; a probe set that reads a file which is also trained on or measured as
 learning; paths outside the project, the shipped models, the Hugging Face cache and the folders allowed on the machine.`;
 
 interface Row {

@@ -32,6 +32,8 @@ const foreignNames = new Map<string, string>(
     lora_target_modules: 'adapter.target_modules',
     lora_modules: 'adapter.target_modules',
     lora_attn_modules: 'adapter.target_modules',
+    quantization_bit: 'adapter.load_in_4bit',
+    load_in_4_bit: 'adapter.load_in_4bit',
     modules: 'adapter.target_modules',
     epochs: 'train.num_epochs',
     num_epoch: 'train.num_epochs',
@@ -111,6 +113,7 @@ const differentMeaning = new Map<string, string>(
     per_device_train_batch_size: 'batch_size counts the sequences of a whole optimizer step.',
     per_device_batch_size: 'batch_size counts the sequences of a whole optimizer step.',
     save_total_limit: 'It lists what stays: best, last, all.',
+    quantization_bit: 'It is true or false.',
     freeze: 'It lists what trains, not what is frozen.',
   }),
 );
@@ -123,10 +126,9 @@ const laterKeys = new Set([
   'method.replay.seed',
   'method.regularize.layers',
   'adapter.dropout',
-  'load_in_4bit',
   'load_in_8bit',
-  'train.load_in_4bit',
   'train.load_in_8bit',
+  'adapter.load_in_8bit',
   'train.optim',
   'train.torch_compile',
 ]);
@@ -137,9 +139,19 @@ const laterValues = new Map<string, string[]>(
     'method.regularize.kind': ['l2sp', 'ewc', 'features'],
     'method.regularize.teacher': ['cache'],
     'train.precision': ['f16'],
-    'adapter.type': ['qlora'],
   }),
 );
+
+/** Values of other tools → how it is said here. */
+const foreignValues = new Map<string, Record<string, string>>(
+  Object.entries({
+    'adapter.type': { qlora: 'Here it is type: lora with load_in_4bit: true.' },
+  }),
+);
+
+/** `path` without list indices. */
+export const foreignValue = (path: string, value: unknown): string | undefined =>
+  typeof value === 'string' ? foreignValues.get(path)?.[value] : undefined;
 
 export const isLaterKey = (path: string): boolean => laterKeys.has(path);
 

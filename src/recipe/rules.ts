@@ -11,6 +11,7 @@ export function crossFieldComplaints(recipe: Recipe): Complaint[] {
     ...lengthOfRun(recipe),
     ...batches(recipe),
     ...methodParts(recipe),
+    ...packedBase(recipe),
     ...leaks(recipe),
     ...fileKinds(recipe),
     ...whatIsWatched(recipe),
@@ -78,6 +79,15 @@ function methodParts({ method, adapter }: Recipe): Complaint[] {
     found.push(complaint('conflict', ['method', 'narrow', 'tune'], message, remedy, 'key'));
   }
   return found;
+}
+
+/** What was tuned on a rounded base cannot be put into it, nor be judged on another. */
+function packedBase({ adapter }: Recipe): Complaint[] {
+  if (!adapter?.load_in_4bit || adapter.output !== 'merged') return [];
+  const message =
+    'adapter.output: merged does not go with load_in_4bit: merged into 4 bits the adapter would be rounded away, and into the weights before rounding it was never measured';
+  const remedy = 'Take output: adapter. Merged elsewhere, it can be measured by holdfast eval.';
+  return [complaint('conflict', ['adapter', 'output'], message, remedy)];
 }
 
 type Tune = NonNullable<Recipe['method']['narrow']>['tune'];
@@ -194,6 +204,7 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
   const wishes: [KeyPath, unknown][] = [
     [['adapter', 'use_rslora'], adapter?.use_rslora],
     [['adapter', 'use_dora'], adapter?.use_dora],
+    [['adapter', 'load_in_4bit'], adapter?.load_in_4bit],
     [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
     [['train', 'deterministic'], train.deterministic],
   ];

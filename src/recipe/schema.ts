@@ -128,6 +128,12 @@ const adapter = z
       .boolean()
       .optional()
       .describe('DoRA: length and direction of the weights are tuned apart. Slower. Needs engine: torch.'),
+    load_in_4bit: z
+      .boolean()
+      .optional()
+      .describe(
+        'QLoRA: the frozen maps of the base are held in 4 bits (NF4), a quarter of their memory in bf16. Forgetting is measured against that base. Needs engine: torch and bitsandbytes.',
+      ),
   })
   .describe('Train small adapters beside frozen weights. Equal in all variants.');
 

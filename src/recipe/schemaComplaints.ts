@@ -1,6 +1,6 @@
 /** The schema's complaints in words, each with the key it is about and a remedy. Knows nothing of places in a text. */
 import type * as z from 'zod';
-import { isLaterKey, isLaterValue, keysOf, meantKey, nearest } from './keyNames.ts';
+import { foreignValue, isLaterKey, isLaterValue, keysOf, meantKey, nearest } from './keyNames.ts';
 import { type Complaint, type KeyPath, pathText } from './problem.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -31,7 +31,7 @@ function complaintsOf(issue: Issue, prefix: KeyPath, input: unknown): Complaint[
       const values = issue.values.map(String);
       if (value === undefined) return [missing(path, values.join(' or '), value)];
       const near = typeof value === 'string' ? nearest(value, values) : undefined;
-      const remedy = near ? `Did you mean ${near}?` : undefined;
+      const remedy = foreignValue(plainPath(path), value) ?? (near && `Did you mean ${near}?`);
       return bad('bad-value', `${name} must be ${listed(values)}, not ${shown(value)}`, remedy);
     }
     case 'too_small':

@@ -10,6 +10,8 @@ export interface TorchFound {
   python: PythonChoice;
   /** In words: "torch 2.9.1 on NVIDIA L4 (CUDA 12.8)". */
   found: string;
+  /** What only some settings need. */
+  extras: { what: string; found: string | null; for: string; remedy: string }[];
   /** Why a GPU that is there cannot be used, with what to do. */
   trouble?: { what: string; remedy: string };
 }
@@ -21,6 +23,7 @@ const answerSchema = z.object({
   devices: z.array(z.string()),
   mps: z.boolean(),
   trouble: z.string().nullable(),
+  bitsandbytes: z.string().nullable(),
 });
 
 const loadMs = 180_000;
@@ -28,6 +31,7 @@ const loadMs = 180_000;
 const program = `import sys
 sys.path.pop(0)
 import json, warnings
+import importlib.metadata as metadata
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import torch
@@ -35,12 +39,17 @@ with warnings.catch_warnings(record=True) as caught:
 trouble = str(caught[-1].message) if caught and not available else None
 devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if available else []
 mps = getattr(torch.backends, "mps", None)
+try:
+    bitsandbytes = metadata.version("bitsandbytes")
+except metadata.PackageNotFoundError:
+    bitsandbytes = None
 print(json.dumps({
     "version": torch.__version__,
     "cuda": torch.version.cuda,
     "devices": devices,
     "mps": bool(mps and mps.is_available()),
     "trouble": trouble,
+    "bitsandbytes": bitsandbytes,
 }))`;
 
 /** Throws as `choosePython` does, or when torch is there and does not load. */
@@ -50,8 +59,14 @@ export async function findTorch(wish: PythonWish, hasNvidia: boolean): Promise<T
   const { version, cuda, devices, mps } = answer;
   const on = devices.length > 0 ? `${devices.join(', ')} (CUDA ${cuda})` : mps ? 'the GPU of this Mac' : 'the CPU';
   const found = `torch ${version} on ${on}`;
-  if (!hasNvidia || devices.length > 0) return { python, found };
-  return { python, found, trouble: troubleOf(python.path, answer) };
+  const extras = extrasOf(python.path, answer);
+  if (!hasNvidia || devices.length > 0) return { python, found, extras };
+  return { python, found, extras, trouble: troubleOf(python.path, answer) };
+}
+
+function extrasOf(path: string, { bitsandbytes }: z.infer<typeof answerSchema>): TorchFound['extras'] {
+  const install = `${path} -m pip install bitsandbytes`;
+  return [{ what: 'bitsandbytes', found: bitsandbytes, for: 'adapter.load_in_4bit', remedy: install }];
 }
 
 async function load(path: string): Promise<string> {

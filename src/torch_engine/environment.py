@@ -22,6 +22,7 @@ def environment(threads: int) -> dict[str, str]:
         "torch": torch.__version__,
         "transformers": _version("transformers"),
         "peft": _version("peft"),
+        "bitsandbytes": _version("bitsandbytes"),
         "platform": f"{platform.system().lower()} {platform.machine()}",
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),

@@ -41,12 +41,13 @@ def open_finished(
 
 
 def _load_adapter(model: TunedLanguageModel, folder: str) -> None:
-    """Merged at once: what is compared is what it computes."""
+    """Merged at once: what is compared is what it computes. Into 4 bits nothing can be merged without rounding it."""
     import peft
 
     try:
         adapted = peft.PeftModel.from_pretrained(model.transformer, folder, is_trainable=False)
-        adapted.base_model.merge_adapter()
+        if not model.precision.is_base_packed:
+            adapted.base_model.merge_adapter()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise EngineError(
             "adapter-mismatch",

@@ -14,6 +14,7 @@ from .evaluate.base_texts import add_base_texts, announce_base_texts
 from .evaluate.evaluator import Evaluator
 from .evaluate.fingerprints import digest
 from .evaluate.model_pair import ModelPair
+from .model import four_bits
 from .model.memory import Shape, bytes_needed
 from .model.memory_sizes import load_of
 from .model.open_tuning_model import open_tuning_model
@@ -104,7 +105,8 @@ def use_threads(start: Start) -> int:
 
 
 def computes(precision: Precision) -> str:
-    return f"torch {torch.__version__} {precision.device.type} {precision.name}"
+    packed = f", base in nf4 by bitsandbytes {four_bits.version()}" if precision.is_base_packed else ""
+    return f"torch {torch.__version__} {precision.device.type} {precision.name}{packed}"
 
 
 def cache_key(prepared: Prepared, precision: Precision) -> str:
@@ -114,7 +116,7 @@ def cache_key(prepared: Prepared, precision: Precision) -> str:
 def open_other_base(start: Start, model: TunedLanguageModel, folder: str) -> TunedLanguageModel:
     """Where forgetting is measured against another base."""
     plain = {**start.recipe, "adapter": None, "method": {}}
-    base = open_tuning_model(folder, plain, model.precision, is_tuned=False)
+    base = open_tuning_model(folder, plain, model.precision.of_other_base(), is_tuned=False)
     if base.vocabulary_size != model.vocabulary_size:
         message = f"The base has {base.vocabulary_size} tokens, the model {model.vocabulary_size}"
         remedy = "Choose a base of the same family in retain.base."
@@ -154,7 +156,8 @@ def evaluator_of(start: Start, prepared: Prepared, pair: ModelPair, key: str, ob
 
 def runtime_of(precision: Precision) -> dict[str, str]:
     provider = precision.device.type if precision.name == "f32" else f"{precision.device.type} {precision.name}"
-    return {"name": f"torch {torch.__version__}", "provider": provider, "reason": precision.reason}
+    packed = ", base in nf4" if precision.is_base_packed else ""
+    return {"name": f"torch {torch.__version__}", "provider": f"{provider}{packed}", "reason": precision.reason}
 
 
 def memory_needed(start: Start, model: TunedLanguageModel) -> int:
@@ -169,6 +172,7 @@ def memory_needed(start: Start, model: TunedLanguageModel) -> int:
             layers=config.num_hidden_layers,
             inner=getattr(config, "intermediate_size", None) or 4 * width,
             vocabulary=model.vocabulary_size,
+            packed=sum(four_bits.count_of(p) for p in model.own_parameters().values() if four_bits.is_packed(p)),
         ),
         load_of(recipe, model.precision, 4 if is_cpu else model.transformer.dtype.itemsize, model.vocabulary_size),
     )

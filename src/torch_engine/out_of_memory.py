@@ -93,7 +93,10 @@ def _kinds(recipe: Recipe) -> list[list[Saving]]:
     divisors = [n for n in range(micro - 1, 0, -1) if micro % n == 0]
     lengths = [length >> n for n in range(1, 20) if length >> n >= shortest]
     return [
-        [Saving("adapter: { type: lora }", lambda r: {**r, "adapter": _usual_adapter})] if is_whole else [],
+        _adapters(recipe) if is_whole else [],
+        [Saving("adapter.load_in_4bit: true", _with("adapter", "load_in_4bit", True), _price_of_4_bits)]
+        if _may_be_packed(recipe)
+        else [],
         [Saving("method.narrow.tune: [attention]", _with("method", "narrow", {"tune": ["attention"]}))] if is_whole else [],
         [Saving("method.regularize.teacher: swap", _with_swap, ", the same result")]
         if method.get("regularize", {}).get("teacher") == "copy"
@@ -110,6 +113,22 @@ def _kinds(recipe: Recipe) -> list[list[Saving]]:
         ],
         [Saving(f"train.max_length: {n}", _with("train", "max_length", n), ", shorter rows") for n in lengths],
     ]
+
+
+_price_of_4_bits = ", the base rounded to 4 bits, needs bitsandbytes"
+
+
+def _adapters(recipe: Recipe) -> list[Saving]:
+    packed = {**_usual_adapter, "load_in_4bit": True}
+    return [
+        Saving("adapter: { type: lora }", lambda r: {**r, "adapter": _usual_adapter}),
+        Saving("adapter: { type: lora, load_in_4bit: true }", lambda r: {**r, "adapter": packed}, _price_of_4_bits),
+    ]
+
+
+def _may_be_packed(recipe: Recipe) -> bool:
+    adapter = recipe.get("adapter")
+    return bool(adapter) and adapter.get("output") != "merged" and not adapter.get("load_in_4bit")
 
 
 def _with(section: str, key: str, value: Any) -> Callable[[Recipe], Recipe]:

@@ -31,7 +31,14 @@ const about = (outcome: Outcome, what: string): Finding | undefined =>
 
 const packages = Object.fromEntries(Object.entries(neededPackages).map(([name, oldest]) => [name, `${oldest}.9`]));
 const nothing = Object.fromEntries(Object.keys(packages).map(name => [name, null]));
-const torchOnCpu = { version: '2.6.9', cuda: '12.4', devices: [], mps: false, trouble: 'driver too old' };
+const torchOnCpu = {
+  version: '2.6.9',
+  cuda: '12.4',
+  devices: [],
+  mps: false,
+  trouble: 'driver too old',
+  bitsandbytes: null,
+};
 
 interface Machine {
   path: string;
@@ -112,6 +119,10 @@ test(
       /3\.11\.2 with torch 2\.6\.9, from the environment that doctor made/,
     );
     assert.equal(about(outcome, 'torch')?.found, 'torch 2.6.9 on the CPU');
+    const extra = about(outcome, 'bitsandbytes');
+    assert.equal(extra?.state, 'info');
+    assert.match(extra?.found ?? '', /^not there; adapter\.load_in_4bit needs it$/);
+    assert.match(extra?.remedy ?? '', /python -m pip install bitsandbytes$/);
   },
 );
 

@@ -99,12 +99,10 @@ const later = [
   'method: { regularize: { kind: ewc } }',
   'method: { regularize: { kind: features } }',
   'method: { regularize: { teacher: cache } }',
-  'load_in_4bit: true',
   'train: { load_in_8bit: true }',
   'train: { optim: adamw_bnb_8bit }',
   'train: { torch_compile: true }',
   'train: { precision: f16 }',
-  'adapter: { type: qlora }',
 ];
 for (const text of later) {
   test(`"${text}" is refused as not supported yet`, () => {
@@ -149,6 +147,14 @@ test('a wrong value is marked at the value and says what it must be', () => {
     assert.match(parsed.problems[0]!.message, message);
     assert.equal(parsed.recipe, null);
   }
+});
+
+test('4 bits are asked for at the adapter, wherever another tool has them', () => {
+  for (const text of ['load_in_4bit: true', 'train: { load_in_4bit: true }'])
+    assert.equal(only(`${start}${text}\n`).remedy, 'It belongs to the section adapter.');
+  assert.match(only(`${start}quantization_bit: 4\n`).remedy!, /^Here it is adapter\.load_in_4bit\./);
+  const { code, remedy } = only(`${start}adapter: { type: qlora }\n`);
+  assert.deepEqual([code, remedy], ['bad-value', 'Here it is type: lora with load_in_4bit: true.']);
 });
 
 test('a misspelt value names the nearest known one', () => {

@@ -97,6 +97,21 @@ test('learning measured on training rows is warned of', () => {
   assert.ok(recipe);
 });
 
+test('an adapter on a base in 4 bits is not merged, and needs the torch engine', () => {
+  const packed = 'adapter: { type: lora, load_in_4bit: true, output: merged }';
+  assert.deepEqual(
+    problemsOf(`${packed}\nengine: torch`).map(([code, path]) => [code, path]),
+    [['conflict', 'adapter.output']],
+  );
+  const alone = 'adapter: { type: lora, load_in_4bit: true }';
+  assert.deepEqual(problemsOf(`${alone}\nengine: torch`), []);
+  for (const engine of ['node', 'auto'])
+    assert.deepEqual(
+      problemsOf(`${alone}\nengine: ${engine}`).map(([code, path]) => [code, path]),
+      [['conflict', 'adapter.load_in_4bit']],
+    );
+});
+
 test('what the torch engine alone can do is refused without it, and not left out in silence', () => {
   const wishes = 'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, precision: bf16 }';
   assert.deepEqual(

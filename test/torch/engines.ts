@@ -3,8 +3,9 @@
  * gets the data prepared by the embedded one, as a runner would do it.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -33,6 +34,25 @@ export interface Spoken {
   events: TrainerEvent[];
   code: number | null;
   stderr: string;
+}
+
+/** The same run once more from a checkpoint of it, into folders of its own. */
+export function resumedAt(start: StartCommand, step: number): StartCommand {
+  const folder = join(scratch, `resumed-${made++}`);
+  const outputs = Object.fromEntries(
+    Object.keys(start.outputs).map(name => [name, join(folder, name)]),
+  ) as unknown as StartCommand['outputs'];
+  const checkpoint = join(start.outputs.checkpoints, `a1-step-${step}`);
+  return { ...start, attempt: 2, outputs, resume: { checkpoint } };
+}
+
+/** Of the weights that a run wrote. */
+export function resultOf({ outputs }: StartCommand): string {
+  const name = readdirSync(outputs.model).find(file => file.endsWith('.safetensors'));
+  assert.ok(name, outputs.model);
+  return createHash('sha256')
+    .update(readFileSync(join(outputs.model, name)))
+    .digest('hex');
 }
 
 export type React = (event: TrainerEvent, child: ChildProcess) => void;
@@ -128,3 +148,11 @@ export function speak(
 
 export const ofType = <T extends TrainerEvent['type']>(events: TrainerEvent[], type: T) =>
   events.filter((event): event is Extract<TrainerEvent, { type: T }> => event.type === type);
+
+/** Why tests of what needs bitsandbytes are skipped; `false` where the Python has it. */
+export function withoutBitsandbytes(): string | false {
+  const python = process.env.HOLDFAST_TORCH_PYTHON;
+  if (!python) return false;
+  const look = ['-E', '-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("bitsandbytes") is None)'];
+  return spawnSync(python, look).status === 0 ? false : `${python} has no bitsandbytes`;
+}

@@ -14,7 +14,7 @@ import { nvidiaGpus } from '../../runs/nvidia.ts';
 import { errorReport } from '../../runs/runsError.ts';
 import { lookAtTensorflow } from '../../runs/tensorflow/lookAtTensorflow.ts';
 import { hasTensorflow, tensorflowCommand, tensorflowFolder } from '../../runs/tensorflow/tensorflowFolder.ts';
-import { findTorch } from '../../runs/torchFindings.ts';
+import { findTorch, type TorchFound } from '../../runs/torchFindings.ts';
 import { type Command, flag, jsonOption, text, wrongUse } from '../command.ts';
 import { installTensorflow, takeTensorflowAway } from '../installTensorflow.ts';
 import { installTorch } from '../installTorch.ts';
@@ -175,15 +175,24 @@ function gpu(gpus: string[]): Finding {
 async function torch(hasNvidia: boolean): Promise<Finding[]> {
   const { HOLDFAST_PYTHON } = process.env;
   try {
-    const { python, found, trouble } = await findTorch(HOLDFAST_PYTHON ? { setting: HOLDFAST_PYTHON } : {}, hasNvidia);
+    const { python, found, trouble, extras } = await findTorch(
+      HOLDFAST_PYTHON ? { setting: HOLDFAST_PYTHON } : {},
+      hasNvidia,
+    );
     return [
       { what: 'python', state: 'ok', found: `${python.path}: ${python.reason}` },
       { what: 'torch', state: trouble ? 'info' : 'ok', found: trouble?.what ?? found, remedy: trouble?.remedy },
+      ...extras.map(extraFinding),
     ];
   } catch (error) {
     const { message, remedy } = errorReport(error);
     return [{ what: 'torch', state: 'info', found: `${message}; the embedded engine needs none`, remedy }];
   }
+}
+
+function extraFinding({ what, found, for: settings, remedy }: TorchFound['extras'][number]): Finding {
+  if (found !== null) return { what, state: 'ok', found: `${found}, for ${settings}` };
+  return { what, state: 'info', found: `not there; ${settings} needs it`, remedy };
 }
 
 async function store(): Promise<Finding> {

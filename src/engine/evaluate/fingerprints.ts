@@ -23,6 +23,8 @@ export interface FingerprintFiles {
   data: Record<string, string>;
   sets: { name: string; kind: string; fingerprint: string }[];
   maxLength: number;
+  /** The model's maps are held in 4 bits: as a base it is another one. */
+  isIn4bit?: boolean;
 }
 
 export interface FingerprintInput extends FingerprintFiles {
@@ -41,7 +43,8 @@ export async function fingerprintFiles(
   input: FingerprintFiles,
 ): Promise<Omit<Fingerprints, 'cacheKey'> & { scoring: Record<string, string | number> }> {
   const model = await weightsFingerprint(input.modelFolder);
-  const base = input.baseFolder === input.modelFolder ? model : await weightsFingerprint(input.baseFolder);
+  const own = input.isIn4bit ? `${model} in 4 bits` : model;
+  const base = input.baseFolder === input.modelFolder ? own : await weightsFingerprint(input.baseFolder);
   const hashesOf = (isLearning: boolean) =>
     Object.fromEntries(
       input.sets.filter(({ kind }) => (kind === 'learning') === isLearning).map(set => [set.name, set.fingerprint]),

@@ -16,6 +16,7 @@ import transformers
 
 from ..engine_error import EngineError
 from ..weights.safetensors import refuse_pickles
+from . import four_bits
 from .loss_head import Head
 from .precision import Precision
 
@@ -24,9 +25,13 @@ transformers.logging.disable_progress_bar()
 
 
 def load_model(folder: str, precision: Precision) -> transformers.PreTrainedModel:
-    """On the CPU every number is f32; on a GPU the base stays in the format of its file."""
+    """On the CPU every number is f32; on a GPU the base stays in the format of its file. Or its maps are packed."""
     _check_config(folder)
     refuse_pickles(folder)
+    packing: dict[str, Any] = {}
+    if precision.is_base_packed:
+        four_bits.require_bitsandbytes("adapter.load_in_4bit")
+        packing = four_bits.loading_options(precision.device, precision.compute)
     dtype = torch.float32 if precision.device.type == "cpu" else "auto"
     try:
         model, found = transformers.AutoModelForCausalLM.from_pretrained(
@@ -36,6 +41,7 @@ def load_model(folder: str, precision: Precision) -> transformers.PreTrainedMode
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
+            **packing,
         )
     except safetensors.SafetensorError as error:
         remedy = "Copy or download the model again."
@@ -48,6 +54,7 @@ def load_model(folder: str, precision: Precision) -> transformers.PreTrainedMode
     _refuse_misfit(folder, found)
     _silence_dropout(model)
     _let_every_token_learn(model)
+    four_bits.keep_one_path(model)
     model.requires_grad_(False)
     return model.to(precision.device).eval()
 
@@ -94,7 +101,7 @@ def _check_config(folder: str) -> None:
             remedy="Take a model of a family that transformers itself knows.",
         )
     if config.get("quantization_config"):
-        remedy = "Take the weights before quantization."
+        remedy = "Take the weights before quantization; adapter.load_in_4bit quantizes them as they are loaded."
         raise EngineError("model-unsupported", "Quantized weights cannot be tuned", file=file, remedy=remedy)
 
 

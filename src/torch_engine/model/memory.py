@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+bytes_per_packed_weight = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""NF4: a nibble, an 8-bit maximum for 64 weights, an f32 maximum for 256 of those."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -17,6 +20,8 @@ class Shape:
     inner: int
     """Width of the feed-forward part."""
     vocabulary: int
+    packed: int = 0
+    """Of the parameters: held in 4 bits."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,13 @@ def bytes_needed(shape: Shape, load: Load) -> int:
     tokens = load.rows * load.length
     # f32 value, gradient and two moments; the base's value beside them where it is not the same tensor.
     trained = shape.trained * (16 + (0 if load.is_adapter else 4))
-    frozen = (shape.parameters - (0 if load.is_adapter else shape.trained)) * load.weight_bytes
-    copy = shape.parameters * load.weight_bytes if load.has_copy else 0
+    base = (shape.parameters - shape.packed) * load.weight_bytes + int(shape.packed * bytes_per_packed_weight)
+    frozen = base - (0 if load.is_adapter else shape.trained * load.weight_bytes)
+    copy = base if load.has_copy else 0
+    # A packed map is unpacked whenever it computes.
+    unpacked = shape.width * shape.inner * load.compute_bytes if shape.packed else 0
     layer = tokens * (12 * shape.width + 4 * shape.inner) * load.compute_bytes
     kept = tokens * shape.width * load.compute_bytes
     activations = shape.layers * kept + layer if load.recomputes else shape.layers * layer
     head = min(tokens, load.head_tokens) * shape.vocabulary * 4 * (4 if load.has_teacher else 2)
-    return trained + frozen + copy + activations + head
+    return trained + frozen + copy + unpacked + activations + head

@@ -10,6 +10,7 @@ import math
 import os
 from typing import Any
 
+from ..methods.narrow import is_in_layers
 from .loss_head import chunk_size
 from .memory import Load, Shape, bytes_needed
 from .precision import Precision, choose_precision
@@ -38,9 +39,15 @@ class ModelSizes:
             layers=self._config["num_hidden_layers"],
             inner=self._config.get("intermediate_size") or 4 * width,
             vocabulary=self._config["vocab_size"],
+            packed=self._maps_in_layers() if precision.is_base_packed else 0,
         )
         weight_bytes = 4 if precision.device.type == "cpu" else -(-self._bytes // max(1, parameters))
         return bytes_needed(shape, load_of(recipe, precision, weight_bytes, shape.vocabulary))
+
+    def _maps_in_layers(self) -> int:
+        """Weights of the linear maps that 4 bits are for."""
+        own = ((name, shape) for name, shape in self._shapes.items() if len(shape) == 2 and name.endswith(".weight"))
+        return sum(math.prod(shape) for name, shape in own if is_in_layers(name))
 
     def _trained(self, recipe: dict[str, Any]) -> int:
         plan = plan_tuning(recipe, {name: len(shape) for name, shape in self._shapes.items()})

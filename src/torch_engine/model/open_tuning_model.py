@@ -12,6 +12,7 @@ import torch
 from ..methods.lora import add_adapters, plain_name
 from ..methods.regularize import regularizer_of
 from ..state.state_store import StateStore
+from .four_bits import count_of
 from .load_model import load_model
 from .optimizer import Optimizer
 from .precision import Precision
@@ -26,7 +27,7 @@ def open_tuning_model(
     model = load_model(folder, precision)
     own = dict(model.named_parameters())
     plan = plan_tuning(recipe, {name: p.ndim for name, p in own.items()})
-    parameters = sum(p.numel() for p in own.values())
+    parameters = sum(count_of(p) for p in own.values())
     adapted = add_adapters(model, plan.adapter, recipe["train"]["seed"]) if plan.adapter else None
     trained = _trained(model, own, plan) if is_tuned else {}
     regularizer = regularizer_of(recipe["method"], adapted is not None) if is_tuned else None

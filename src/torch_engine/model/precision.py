@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ class Precision:
     device: torch.device
     compute: torch.dtype
     reason: str
+    is_base_packed: bool = False
+    """The base's linear maps are held in 4 bits."""
 
     @property
     def name(self) -> str:
@@ -31,6 +33,10 @@ class Precision:
         if self.compute == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.compute)
+
+    def of_other_base(self) -> Precision:
+        """A base of its own is measured as it is stored."""
+        return replace(self, is_base_packed=False)
 
 
 def use_deterministic(recipe: dict[str, Any]) -> None:
@@ -44,6 +50,13 @@ def use_deterministic(recipe: dict[str, Any]) -> None:
 
 
 def choose_precision(recipe: dict[str, Any]) -> Precision:
+    computing = _choose_computing(recipe)
+    if not (recipe.get("adapter") or {}).get("load_in_4bit"):
+        return computing
+    return replace(computing, reason=f"{computing.reason}; the base is held in 4 bits (NF4)", is_base_packed=True)
+
+
+def _choose_computing(recipe: dict[str, Any]) -> Precision:
     wish = recipe["train"].get("precision", "auto")
     if not torch.cuda.is_available():
         why = "it is built without CUDA" if torch.version.cuda is None else "no CUDA device is at hand"

@@ -102,10 +102,13 @@ class TunedLanguageModel:
     def precision(self) -> Precision:
         return self._parts.precision
 
-    def own_tensors(self) -> dict[str, torch.Tensor]:
+    def own_parameters(self) -> dict[str, torch.nn.Parameter]:
         """The model's own, without adapters, by the names that transformers gives them."""
         named = self._parts.model.named_parameters()
-        return {plain_name(name): p.data for name, p in named if ".lora_" not in name}
+        return {plain_name(name): p for name, p in named if ".lora_" not in name}
+
+    def own_tensors(self) -> dict[str, torch.Tensor]:
+        return {name: p.data for name, p in self.own_parameters().items()}
 
     def step(self, batches: Sequence[Batch], learning_rate: float) -> StepMetrics:
         """Accumulates the micro-batches, clips, updates. Losses are divided by the step's own token counts."""

@@ -30,9 +30,13 @@ export const tinyConfig = {
 };
 
 /** A Hugging Face folder with random weights and the tiny tokenizer. */
-export async function makeTinyModel(folder: string, seed = 1): Promise<void> {
+export async function makeTinyModel(
+  folder: string,
+  seed = 1,
+  config: Record<string, unknown> = tinyConfig,
+): Promise<void> {
   const train = { weight_decay: 0, adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, max_grad_norm: 1 };
-  const model = await openFreshModel({ config: tinyConfig, seed, train, tokenizerFolder, threads: 1 });
+  const model = await openFreshModel({ config, seed, train, tokenizerFolder, threads: 1 });
   await model.save(folder, {});
   await model.close();
 }

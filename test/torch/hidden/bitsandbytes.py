@@ -1,0 +1,3 @@
+"""Stands in the way of the one that is installed."""
+
+raise ImportError("hidden")
