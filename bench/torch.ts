@@ -11,6 +11,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { spread } from './spread.ts';
 
 interface Measured {
   device: string;
@@ -54,9 +55,9 @@ console.log(
 console.log('| arm | ms a step, median (range) |\n|---|---|');
 for (const [name, all] of Object.entries(seconds))
   console.log(
-    `| ${name} | ${inWords(
+    `| ${name} | ${spread(
       all.map(s => 1000 * s),
-      0,
+      x => x.toFixed(0),
     )} |`,
   );
 console.log('\n| ratio within a round | median (range) |\n|---|---|');
@@ -70,7 +71,7 @@ row(
 );
 row('memory of KL by swap to plain', [memory['KL by swap']![0]! / memory.plain![0]!]);
 console.log('\n| from the start of Python to the end of the first step | seconds, median (range) |\n|---|---|');
-for (const [who, all] of Object.entries(first)) console.log(`| ${who} | ${inWords(all, 1)} |`);
+for (const [who, all] of Object.entries(first)) console.log(`| ${who} | ${spread(all, x => x.toFixed(1))} |`);
 
 function ratio(what: string, above: string, below: string): void {
   row(
@@ -80,11 +81,5 @@ function ratio(what: string, above: string, below: string): void {
 }
 
 function row(what: string, all: number[]): void {
-  console.log(`| ${what} | ${inWords(all, 2)} |`);
-}
-
-function inWords(all: number[], digits: number): string {
-  const sorted = [...all].sort((a, b) => a - b);
-  const [low, middle, high] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!];
-  return `${middle.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+  console.log(`| ${what} | ${spread(all, x => x.toFixed(2))} |`);
 }

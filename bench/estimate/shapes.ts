@@ -29,9 +29,16 @@ const models = {
 };
 type ModelName = keyof typeof models;
 
-const kl = (teacher: 'copy' | 'swap'): RecipeInput['method'] => ({ regularize: { kind: 'kl', weight: 0.5, teacher } });
-const lora = (target_modules: string[]): RecipeInput['adapter'] => ({ type: 'lora', r: 8, alpha: 16, target_modules });
-const everyMap = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+export const kl = (teacher: 'copy' | 'swap'): RecipeInput['method'] => ({
+  regularize: { kind: 'kl', weight: 0.5, teacher },
+});
+export const lora = (target_modules: string[]): RecipeInput['adapter'] => ({
+  type: 'lora',
+  r: 8,
+  alpha: 16,
+  target_modules,
+});
+export const everyMap = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
 export const shapes: Shape[] = [
   shape('full', 'M', {}),

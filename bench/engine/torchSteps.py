@@ -1,10 +1,12 @@
-"""The same training step in torch eager, for bench/engine.ts: reads settings from argv, prints one JSON line a round.
+"""The same training steps in torch, for bench/engine/arms.ts: settings in argv, one line of JSON when it is ready, then one
+a round, whenever a line comes in. eager and compile: a Llama as fast as torch writes it, with a packing mask. peft: LoRA r = 8
+on every map of the folder's model, by transformers and PEFT, with the causal mask alone.
 
-usage: python engineTorch.py '{"config": {…}, "rows": 8, "length": 128, "threads": 2, "steps": 12, "warmup": 3}'
-Then one line on stdin a round, so that rounds of both engines can alternate in processes that stay open.
+usage: python torchSteps.py '{"way": "eager", "folder": …, "rows": 8, "length": 128, "threads": 2, "steps": 6, "warmup": 3}'
 """
 
 import json
+import os
 import resource
 import sys
 import time
@@ -14,9 +16,11 @@ import torch.nn.functional as F
 from torch import nn
 
 settings = json.loads(sys.argv[1])
-c, rows, length = settings["config"], settings["rows"], settings["length"]
+way, rows, length = settings["way"], settings["rows"], settings["length"]
 torch.set_num_threads(settings["threads"])
 torch.manual_seed(0)
+with open(os.path.join(settings["folder"], "config.json"), encoding="utf-8") as file:
+    c = json.load(file)
 width, heads, kv_heads = c["hidden_size"], c["num_attention_heads"], c["num_key_value_heads"]
 head_width = width // heads
 
@@ -78,11 +82,33 @@ class Decoder(nn.Module):
         return self.norm(x) @ self.embedding.weight.T
 
 
-model = Decoder()
-norms = [p for n, p in model.named_parameters() if p.dim() == 1]
-others = [p for n, p in model.named_parameters() if p.dim() > 1]
-groups = [{"params": others, "weight_decay": 0.01}, {"params": norms, "weight_decay": 0.0}]
-optimizer = torch.optim.AdamW(groups, lr=3e-4, fused=True)
+def plain():
+    model = Decoder()
+
+    def loss_of(ids, labels, positions, segments):
+        return F.cross_entropy(model(ids, positions, segments).flatten(0, 1), labels.flatten())
+
+    return model, torch.compile(loss_of) if way == "compile" else loss_of
+
+
+def adapted():
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(settings["folder"], dtype=torch.float32)
+    maps = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    lora = peft.LoraConfig(r=8, lora_alpha=16, target_modules=maps, task_type="CAUSAL_LM")
+    model = peft.get_peft_model(base, lora).train()
+    return model, lambda ids, labels, *_: model(input_ids=ids, labels=labels, use_cache=False).loss
+
+
+model, loss_of = adapted() if way == "peft" else plain()
+trained = [p for p in model.parameters() if p.requires_grad]
+groups = [
+    {"params": [p for p in trained if p.dim() > 1], "weight_decay": 0.01},
+    {"params": [p for p in trained if p.dim() == 1], "weight_decay": 0.0},
+]
+optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-4, fused=True)
 
 
 def batch():
@@ -94,22 +120,25 @@ def batch():
 
 
 def step():
-    ids, labels, positions, segments = batch()
-    start, cpu = time.perf_counter(), time.process_time()
-    logits = model(ids, positions, segments)
-    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    data = batch()
+    start = time.perf_counter()
+    loss = loss_of(*data)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
     loss.item()
-    return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3
+    return (time.perf_counter() - start) * 1e3
+
+
+def say(line):
+    print(json.dumps(line), flush=True)
 
 
 for _ in range(settings["warmup"]):
     step()
-print(json.dumps({"ready": True, "version": torch.__version__}), flush=True)
+counts = {"parameters": sum(p.numel() for p in model.parameters()), "trainedParameters": sum(p.numel() for p in trained)}
+say({"version": f"torch {torch.__version__} {way}", **counts})
 for _ in sys.stdin:
     times = [step() for _ in range(settings["steps"])]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"ms": [t[0] for t in times], "cpuMs": [t[1] for t in times], "peakBytes": peak}), flush=True)
+    say({"ms": times, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
