@@ -22,13 +22,22 @@ const stepsASecond = 200;
 /** The goal is two seconds; the limit is for a busy machine. */
 const goalMs = 2000;
 const limitMs = 10 * goalMs;
-/** Points a question to the host, each in a bucket of its own. */
-const mostAtOnce = 4000;
-const patienceMs = 3000;
+/** Points of one range, each in a bucket of its own, and ranges a question to the host. */
+const mostPoints = 8000;
+const mostRanges = 10;
+const patienceMs = 10_000;
+const reloadPatienceMs = 20_000;
+/** Moments at which the editor had to be told twice. */
+const askedAgain: string[] = [];
 const runPage = 'body[data-page="run"] .lanes canvas';
 
 test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKILLs of its extension host`, async t => {
   const editor = await openEditor(t, { trainer: { steps: 10_000_000, rate: stepsASecond } });
+  // "Leave site?", where something was still being kept: a user who wants to reload says yes.
+  editor.page.on('dialog', dialog => {
+    askedAgain.push(`a dialog: ${dialog.type()}`);
+    void dialog.accept().catch(() => {});
+  });
   await editor.openFile('support-tone.tune.yaml');
   const made = await startByLens(editor, 'Plain');
   const run = new RunFolder(path.basename(made), made);
@@ -63,6 +72,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     assert.ok(now?.runner.identity.pid === runner.identity.pid, `${identity.pid} is another process now`);
   }
   assert.equal((await findMarked(trainer.marker)).length, 1, 'one trainer');
+  if (askedAgain.length > 0) t.diagnostic(`asked for again: ${askedAgain.join(', ')}`);
   const slowest = Math.max(...delays);
   const slowestKill = Math.max(...afterKills);
   t.diagnostic(
@@ -113,25 +123,44 @@ async function checkPoints(frame: Frame, id: string, folder: string, upTo: numbe
     });
   });
   const written = journal(folder).filter(({ type, step }) => type === 'step' && Number(step) <= upTo);
+  const ranges = inPieces(written, mostPoints).map((piece, at) => ({
+    from: at * mostPoints + 1,
+    to: at * mostPoints + piece.length,
+  }));
   const shown: [number, number][] = [];
-  for (let from = 1; from <= written.length; from += mostAtOnce) {
-    const to = Math.min(from + mostAtOnce - 1, written.length);
-    const { steps, last } = await ask(frame, id, from, to, moment);
-    for (const [i, step] of steps.entries()) if (step >= from && step <= to) shown.push([step, last[i]!]);
+  for (const asked of inPieces(ranges, mostRanges)) {
+    for (const [place, { steps, last }] of (await ask(frame, id, asked, moment)).entries()) {
+      const { from, to } = asked[place]!;
+      for (const [i, step] of steps.entries()) if (step >= from && step <= to) shown.push([step, last[i]!]);
+    }
   }
   const expected = written.map(({ step, metrics }) => [step, (metrics as { loss: number }).loss]);
   assert.deepEqual(shown, expected, moment);
 }
 
+const inPieces = <T>(all: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
+
+interface Range {
+  from: number;
+  to: number;
+}
+
 /** In the page's name; the answer comes to the page. Its own questions may come in between: then it is asked again. */
-async function ask(frame: Frame, run: string, from: number, to: number, moment: string) {
-  const first = 1_000_000 + 1000 * from;
+async function ask(
+  frame: Frame,
+  run: string,
+  ranges: readonly Range[],
+  moment: string,
+): Promise<Listener['heard'][number]['series']> {
+  const first = 1_000_000 + 1000 * ranges[0]!.from;
   let [request, askedAt] = [first, 0];
-  return until(`${moment}: the points ${from} to ${to}`, async () => {
+  return until(`${moment}: the points from ${ranges[0]!.from} on`, async () => {
     if (Date.now() - askedAt > patienceMs) {
       request += 1;
       askedAt = Date.now();
-      const wanted = { type: 'subscribe', request, series: [{ run, name: 'loss', from, to, columns: 8192 }] };
+      const series = ranges.map(range => ({ run, name: 'loss', ...range, columns: 8192 }));
+      const wanted = { type: 'subscribe', request, series };
       await frame.parentFrame()?.evaluate(message => {
         (globalThis as unknown as Listener).__vscode_post_message__('onmessage', { message });
       }, wanted);
@@ -139,7 +168,7 @@ async function ask(frame: Frame, run: string, from: number, to: number, moment: 
     const asked = { first, last: request };
     return frame.evaluate(({ first, last }) => {
       const { heard } = globalThis as unknown as Listener;
-      return heard.find(({ request }) => request >= first && request <= last)?.series[0];
+      return heard.find(({ request }) => request >= first && request <= last)?.series;
     }, asked);
   });
 }
@@ -155,10 +184,22 @@ function extensionHosts(editor: Workbench): number[] {
 
 async function reloadWindow(editor: Workbench, moment: string): Promise<number> {
   const before = activations(editor).length;
-  // As a user does: the editor keeps what is open before it goes.
-  await editor.command('Developer: Reload Window');
+  const loadedAt = await loadOf(editor);
+  // As a user does: the editor keeps what is open before it goes. A click that the list swallowed is done again.
+  await until(`${moment}: the window is loaded anew`, async () => {
+    await editor.command('Developer: Reload Window');
+    const isAnew = async () => ![null, loadedAt].includes(await loadOf(editor));
+    return until(`${moment}: a new page`, isAnew, reloadPatienceMs).catch(() => {
+      askedAgain.push(moment);
+      return false;
+    });
+  });
   return until(`${moment}: activation`, () => activations(editor).slice(before).at(-1));
 }
+
+/** When the page was loaded that stands there now; `null` between two. */
+const loadOf = (editor: Workbench): Promise<number | null> =>
+  editor.page.evaluate(() => performance.timeOrigin).catch(() => null);
 
 /** A window keeps its log over its hosts' ends: counted from the birth of the new host, which is earlier still. */
 async function killExtensionHost(editor: Workbench, moment: string): Promise<number> {
