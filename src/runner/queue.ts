@@ -106,7 +106,7 @@ async function whyNotStarted(run: RunFolder, request: RunRequest, resume: RunRes
 
 async function endUnstarted(run: RunFolder, resume: RunResume | null, reason: string, error?: unknown): Promise<void> {
   const outcome = error ? 'failed' : 'stopped';
-  const lastStep = (await run.exit().catch(() => null))?.lastStep ?? 0;
+  const { step: lastStep } = await statusOf(run);
   const attempt = resume?.attempt ?? 1;
   const ending = { v: runFormat, attempt, outcome, code: null, signal: null, reason, lastStep, stderr: [] };
   await writeJsonSafely(run.exitJson, { ...ending, ...(error ? { error: errorReport(error) } : {}), t: Date.now() });

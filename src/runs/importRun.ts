@@ -8,6 +8,7 @@ import { createWriteStream, lstatSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { newestAttempt } from './attempts.ts';
 import { type RunExit, RunFolder, type RunRequest, runFormat } from './runFolder.ts';
 import { emptyOutcome, readOutcome } from './runOutcome.ts';
 import { fromSystem, RunsError } from './runsError.ts';
@@ -23,13 +24,19 @@ export interface ImportedRun {
 
 const files = ['journal.ndjson', 'trainer.log', 'user.json', 'notes.md'];
 const folders = ['checkpoints', 'items', 'samples', 'model'];
-/** What says who runs it or asks for something: of another machine, or forged. The rest is written anew. */
+/**
+ * What says who runs it or asks for something: of another machine, or forged; what a run has only while it lives; what is
+ * written anew. Stays behind without a word.
+ */
 const ofProcesses = [
   'process.json',
   'heartbeat',
   'control.ndjson',
   'resume.json',
   'runner.log',
+  'reserve',
+  'room',
+  'prepared',
   'run.json',
   'exit.json',
 ];
@@ -79,15 +86,17 @@ async function readRequest(from: RunFolder): Promise<RunRequest> {
   throw new RunsError('newer-format', message, { file: from.runJson, remedy: 'Update Holdfast.' });
 }
 
-/** How it ended, as it says. One without a word did end: nobody runs this copy. */
+/** How its newest attempt ended, as it says. One without a word is lost, whatever it does elsewhere: nobody runs this copy. */
 async function exitOf(from: RunFolder): Promise<RunExit> {
-  const exit = await from.exit().catch(() => null);
-  if (exit) return exit;
-  const reason = 'imported without an exit record: what became of it is not known';
-  const attempt = (await from.process().catch(() => null))?.attempt ?? 1;
+  const [exit, process] = await Promise.all([from.exit().catch(() => null), from.process().catch(() => null)]);
+  const attempt = newestAttempt(process, exit);
+  if (exit?.attempt === attempt) return exit;
   const { step: lastStep } = await readOutcome(from).catch(emptyOutcome);
-  const nothing = { code: null, signal: null, stderr: [] };
-  return { v: runFormat, attempt, outcome: 'failed', ...nothing, reason, lastStep, t: Date.now() };
+  const hasBegun = process !== null || lstatSync(from.journalFile, { throwIfNoEntry: false }) !== undefined;
+  const [outcome, reason] = hasBegun
+    ? (['lost', 'this copy has no exit record: it was copied while it ran, or its runner had been killed'] as const)
+    : (['stopped', 'copied before it started'] as const);
+  return { v: runFormat, attempt, outcome, code: null, signal: null, stderr: [], reason, lastStep, t: Date.now() };
 }
 
 /** One import's walk: plain files of known kinds, counted. */

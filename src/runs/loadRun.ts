@@ -35,14 +35,14 @@ export async function loadRun(run: RunFolder): Promise<LoadedRun> {
 /** The exit record knows more than the journal of runs that ended before or outside of their trainer. */
 export function resultOf(state: RunState, status: StatusOfRun, damage?: JournalDamage): RunResult {
   const result = state.result(status.status);
-  const error = status.exit?.error ?? result.error;
+  const isLost = status.status === 'lost' && (!status.exit || status.exit.outcome === 'lost');
+  const exit = isLost ? null : status.exit;
+  const error = exit?.error ?? result.error;
   const warnings = [...result.warnings];
   if (damage && damage.badLines > 0) warnings.push(`${damage.badLines} lines of the journal are damaged and left out.`);
   if (damage && damage.unknown > 0) {
     warnings.push(`${damage.unknown} records come from a newer Holdfast and are left out.`);
   }
-  const isLost = status.status === 'lost' && !status.exit;
-  const { exit } = status;
   return {
     ...result,
     warnings,

@@ -119,7 +119,8 @@ export const errorReportSchema = z.object({
 export const runExitSchema = z.object({
   v: z.number().int(),
   attempt: z.number().int().min(1),
-  outcome: z.enum(['finished', 'stopped', 'failed']),
+  /** `lost`: of a copy made elsewhere, in which nobody has written how it ended. */
+  outcome: z.enum(['finished', 'stopped', 'failed', 'lost']),
   code: z.number().int().nullable(),
   signal: z.string().max(32).nullable(),
   /** In words. */

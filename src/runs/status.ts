@@ -59,7 +59,7 @@ export class StatusWatch {
       // It may have ended between our two looks.
       const ended = known ?? (runner === 'gone' ? ofAttempt(await run.exit()) : null);
       const beat = heartbeat && heartbeat.attempt === attempt ? heartbeat : null;
-      const step = ended?.lastStep ?? beat?.step ?? 0;
+      const step = lastTold(ended ?? exit, heartbeat);
       const [status, reason, isRunnerSilent = false] = ended
         ? ([ended.outcome, ended.reason] as const)
         : await this.#judge(run, process, runner, beat);
@@ -142,10 +142,23 @@ async function waiting(
   heartbeat: Heartbeat | null,
 ): Promise<StatusOfRun> {
   const reason = heartbeat?.attempt === attempt ? (heartbeat.waitsFor ?? '') : '';
-  const known = { attempt, step: exit?.lastStep ?? 0, process, exit: null, heartbeat: null, isRunnerSilent: false };
+  const known = {
+    attempt,
+    step: lastTold(exit, heartbeat),
+    process,
+    exit: null,
+    heartbeat: null,
+    isRunnerSilent: false,
+  };
   return (await isCancelled(run, attempt))
     ? { ...known, status: 'stopped', reason: cancelled }
     : { ...known, status: 'queued', reason };
+}
+
+/** Of the newer attempt; an exit record comes after the last heartbeat. */
+function lastTold(exit: RunExit | null, heartbeat: Heartbeat | null): number {
+  const isBeating = heartbeat && heartbeat.attempt > (exit?.attempt ?? 0);
+  return isBeating ? heartbeat.step : (exit?.lastStep ?? 0);
 }
 
 const cancelled = 'cancelled before it started';

@@ -70,6 +70,36 @@ test('an attempt from the start redoes everything', async () => {
   assert.equal(second.find(record => record.type === 'step')?.step, 1);
 });
 
+test('a run that waits for one more attempt, or was cancelled while it did, shows the step its last attempt reached', async () => {
+  const project = testProject();
+  const run = await queueRun(project, { steps: 100_000, standsAt: 15 });
+  const first = await launch(project);
+  await until('step 15', async () => (await statusOf(run)).step === 15);
+  await sendControl(run, 'stop');
+  await until('the first runner has left', () => isGone(first.pid));
+  await ask(run, 2, 'a1-step-10');
+  const second = await launch(project);
+  const { runner } = await until('attempt 2 at step 40', async () => {
+    const { attempt, step, process } = await statusOf(run);
+    return attempt === 2 && step >= 40 ? process : null;
+  });
+  process.kill(runner.identity.pid, 'SIGKILL');
+  await until('the second runner has left', () => isGone(second.pid));
+  const lost = await statusOf(run);
+  assert.equal(lost.status, 'lost');
+  assert.equal((await run.exit())?.lastStep, 15);
+  await ask(run, 3, null);
+  const waiting = await statusOf(run);
+  assert.deepEqual([waiting.status, waiting.step], ['queued', lost.step]);
+  await sendControl(run, 'stop');
+  const cancelled = await statusOf(run);
+  assert.deepEqual([cancelled.status, cancelled.step], ['stopped', lost.step]);
+  await launch(project);
+  await until('an exit record', async () => (await run.exit())?.attempt === 3);
+  const recorded = await statusOf(run);
+  assert.deepEqual([recorded.status, recorded.step], ['stopped', lost.step]);
+});
+
 test('a stop meant for an attempt that is over does not cancel the next one; a stop for the waiting one does', async () => {
   const project = testProject();
   const run = await queueRun(project);

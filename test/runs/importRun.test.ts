@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sendControl } from '../../src/runs/control.ts';
 import { importRun } from '../../src/runs/importRun.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
 import { ownIdentity } from '../../src/runs/processIdentity.ts';
@@ -50,8 +51,8 @@ test('an imported run is never started: not by its queue, not again, and nobody 
   rmSync(join(folder, 'exit.json'));
   const project = testProject();
   const { run } = await importRun(project.store, folder);
-  assert.deepEqual([(await statusOf(run)).status, (await statusOf(run)).step], ['failed', 20]);
-  assert.match((await statusOf(run)).reason, /imported without an exit record/);
+  assert.deepEqual([(await statusOf(run)).status, (await statusOf(run)).step], ['lost', 20]);
+  assert.match((await statusOf(run)).reason, /has no exit record/);
   rmSync(run.exitJson);
   const { pid } = await launch(project);
   await until('the runner to leave', () => !existsSync(`/proc/${pid}`));
@@ -59,6 +60,35 @@ test('an imported run is never started: not by its queue, not again, and nobody 
   const request = (await run.request())!;
   await assert.rejects(refuseForeign(project.store, request), { code: 'not-ours' });
   assert.equal(asItRan(request).resolved, request.recipe);
+});
+
+test('a run that was copied while it lived is lost, not failed, and its inner files are not spoken of', async () => {
+  const run = await startRun(testProject(), { steps: 100_000, rate: 50 });
+  await until('a checkpoint', async () => (await statusOf(run)).step > 10);
+  assert.ok(existsSync(run.file('reserve')));
+  const folder = join(temporaryFolder('copied'), 'some name');
+  cpSync(run.folder, folder, { recursive: true });
+  await sendControl(run, 'stop');
+  await ended(run);
+  const { store } = testProject();
+  const imported = await importRun(store, folder);
+  assert.deepEqual(imported.leftOut, []);
+  const { status, reason, step } = await statusOf(imported.run);
+  assert.equal(status, 'lost');
+  assert.match(reason, /copied while it ran/);
+  assert.ok(step > 10, `step ${step}`);
+  const { result } = await loadRun(imported.run);
+  assert.equal(result.error?.code, 'run-lost');
+});
+
+test('of a run that was copied while a later attempt lived, the exit record of the one before says nothing', async () => {
+  const { folder } = await copiedRun();
+  const identity = await ownIdentity();
+  const later = { v: 1, attempt: 2, startedAt: Date.now(), runner: { identity, marker: 'm' }, trainer: null };
+  writeFileSync(join(folder, 'process.json'), JSON.stringify(later));
+  const { run } = await importRun(testProject().store, folder);
+  const { status, attempt } = await statusOf(run);
+  assert.deepEqual([status, attempt], ['lost', 2]);
 });
 
 test('links, pipes, programs, pickles, hidden and odd names stay behind, each named', async () => {
