@@ -16,6 +16,7 @@ import { comparisonText } from './comparisonText.ts';
 import { thisMachine } from './machine.ts';
 import type { Output } from './output.ts';
 import { seedsText } from './seedsText.ts';
+import { tellHold } from './serveQueue.ts';
 import { Interruptions } from './watchRun.ts';
 import { checkReportPlace, writeReport } from './writeReport.ts';
 
@@ -51,7 +52,7 @@ export async function runArms({ kind, arms, report, detached, output, ...recipe 
     runs.push(await createRun({ ...machine, ...recipe, variant: 'as-written', resolved, group, owner }));
   }
   await launchRunner({ ...machine, store, trusted: true });
-  if (detached) return leave(group, runs, output);
+  if (detached) return leave(store, group, runs, output);
   return showArms(await watchAll(store, runs, output), runs, report, output);
 }
 
@@ -92,9 +93,10 @@ async function watchAll(store: Store, runs: RunFolder[], output: Output): Promis
   return results;
 }
 
-function leave(group: string, runs: RunFolder[], output: Output): number {
+async function leave(store: Store, group: string, runs: RunFolder[], output: Output): Promise<number> {
   output.line(`${runs.length} runs are queued as ${group}. See holdfast queue; later: holdfast compare ${group}`);
-  output.answer({ group, runs: runs.map(({ id, folder }) => ({ id, folder, status: 'queued' })) });
+  const hold = await tellHold(store, output);
+  output.answer({ group, runs: runs.map(({ id, folder }) => ({ id, folder, status: 'queued' })), ...hold });
   return exitCodes.done;
 }
 

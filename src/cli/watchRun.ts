@@ -1,21 +1,19 @@
 /**
  * Follows a run of ours to its end and shows its progress. Ctrl-C asks it to stop and save; a second time, to stop at
- * once. Never waits for a runner that is gone.
+ * once. Where no runner lives that could take it, another one is started; never waits for one that does not come.
  */
-import { readFile } from 'node:fs/promises';
 import type { JournalRecord } from '../protocol/journal.ts';
 import { sendControl } from '../runs/control.ts';
 import { followJournal } from '../runs/journal.ts';
 import { lockedElsewhere, lockHolder } from '../runs/lock.ts';
 import { readQueue } from '../runs/queue.ts';
+import { QueueCare } from '../runs/queueCare.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
-import { RunsError } from '../runs/runsError.ts';
 import { isOver, type StatusOfRun, statusOf } from '../runs/status.ts';
 import type { Store } from '../runs/store.ts';
 import type { Progress } from './progress.ts';
+import { noRunner, startRunner } from './serveQueue.ts';
 
-/** A runner that was just started has this long to take the queue. */
-const takeUpMs = 15_000;
 const lookMs = 500;
 
 export interface Watch {
@@ -36,14 +34,14 @@ export async function watchRun({
   behind = [],
   onRecord,
 }: Watch): Promise<StatusOfRun> {
-  const since = Date.now();
+  const care = new QueueCare();
   let last = await statusOf(run);
   let lookedAt = 0;
   const isRunOver = async () => {
     if (Date.now() - lookedAt < lookMs / 2) return false;
     lookedAt = Date.now();
     last = await statusOf(run);
-    if (last.status === 'queued') await explainWaiting(store, run, progress, Date.now() - since);
+    if (last.status === 'queued') await explainWaiting(store, run, progress, care);
     if (last.status === 'stale') progress.wait(last.reason);
     return isOver(last.status);
   };
@@ -67,20 +65,20 @@ export async function watchRun({
   return last;
 }
 
-async function explainWaiting(store: Store, run: RunFolder, progress: Progress, waitedMs: number): Promise<void> {
+async function explainWaiting(store: Store, run: RunFolder, progress: Progress, care: QueueCare): Promise<void> {
   const { held } = await readQueue(store);
   if (held) return progress.wait(`held: ${held.reason} (holdfast queue release)`);
   const elsewhere = await lockedElsewhere(store.runnerLock);
   if (elsewhere) return progress.wait(elsewhere);
   const holder = await lockHolder(store.runnerLock);
-  if (holder) return progress.wait((await runningNow(store, run)) ?? 'starting');
-  if (waitedMs < takeUpMs) return;
+  const running = holder && (await runningNow(store, run));
+  const wanted = care.look(running ? 'busy' : holder ? 'idle' : 'none');
+  if (wanted === 'wait') return holder ? progress.wait(running ?? 'starting') : undefined;
+  // It may have been taken between our two looks.
   if ((await statusOf(run)).status !== 'queued') return;
-  const words = (await readFile(store.runnerLog, 'utf8').catch(() => '')).trim().split('\n').slice(-3).join('\n');
-  throw new RunsError('runner-gone', `No runner takes ${run.id} from the queue. Its log ends with:\n${words}`, {
-    file: store.runnerLog,
-    remedy: 'Try again; holdfast doctor shows what may be missing.',
-  });
+  if (wanted === 'give up') throw await noRunner(store);
+  progress.say('No runner lives that would take it: another one is started.');
+  await startRunner(store);
 }
 
 async function runningNow(store: Store, waiting: RunFolder): Promise<string | null> {

@@ -6,7 +6,7 @@ import { Panels } from './panels/panels.ts';
 import { InlineMetrics } from './recipe/inlineMetrics.ts';
 import { registerLanguageFeatures } from './recipe/languageFeatures.ts';
 import { RecipeDocuments } from './recipe/recipeDocuments.ts';
-import { askForLeftAlone } from './runs/leftAlone.ts';
+import { askForLeftAlone, isLeftAlone } from './runs/leftAlone.ts';
 import { LiveRuns } from './runs/liveRuns.ts';
 import { watchNotes } from './runs/notes.ts';
 import { notifyEnd, notifyHold } from './runs/notifications.ts';
@@ -15,9 +15,10 @@ import { PastRuns } from './runs/pastRuns.ts';
 import { QueueModel } from './runs/queueModel.ts';
 import { registerRowColours } from './runs/runRows.ts';
 import { RunService } from './runs/runService.ts';
-import { RunsModel } from './runs/runsModel.ts';
+import { type RunEntry, RunsModel } from './runs/runsModel.ts';
 import { RunsTree } from './runs/runsTree.ts';
 import type { RunsView } from './runs/runsView.ts';
+import { ServedQueues } from './runs/servedQueues.ts';
 import { registerStatusBar } from './runs/statusBar.ts';
 
 export class App implements vscode.Disposable {
@@ -68,18 +69,28 @@ export class App implements vscode.Disposable {
       registerRowColours(),
       watchNotes(this.model),
       past.onDidChange(() => language.lenses.refresh()),
-      live.onDidEnd(run => void notifyEnd(run, this.model)),
+      live.onDidEnd(run => this.#ended(run)),
       this.queues.onDidHold(run => void notifyHold(run, this.model)),
     ];
   }
 
-  /** Resolves once the runs are known; those that wait for nobody get a runner. */
+  /** Resolves once the runs are known; those that wait get a runner where none lives. */
   async begin(): Promise<void> {
     await this.model.refresh();
     await this.queues.refresh();
     this.#parts.push(new LeftPanels(this.#memory, this.panels));
-    this.service.adoptQueues(this.model.runs).catch(error => this.log.error(error));
-    void askForLeftAlone(this.model.runs, this.#memory).catch(error => this.log.error(error));
+    this.#parts.push(new ServedQueues(this.model, this.queues, this.service, this.log));
+    void this.#askForLeftAlone(this.model.runs);
+  }
+
+  /** One whose runner died under this window's eyes may go on; what became of its group is told all the same. */
+  #ended(run: RunEntry): void {
+    if (isLeftAlone(run)) void this.#askForLeftAlone([run]);
+    if (!isLeftAlone(run) || run.group) void notifyEnd(run, this.model);
+  }
+
+  #askForLeftAlone(runs: readonly RunEntry[]): Promise<void> {
+    return askForLeftAlone(runs, this.#memory).catch(error => this.log.error(error));
   }
 
   resolveMetrics(view: vscode.WebviewView): void {

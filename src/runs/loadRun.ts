@@ -1,6 +1,6 @@
 /** A run as a whole, from its folder: request, journal folded into a state, status, result. */
 import type { RunState } from '../domain/runState.ts';
-import type { RunResult } from '../protocol/result.ts';
+import type { ErrorReport, RunResult } from '../protocol/result.ts';
 import { type JournalDamage, readJournal } from './journal.ts';
 import { identityFor, openState } from './openState.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
@@ -48,6 +48,12 @@ export function resultOf(state: RunState, status: StatusOfRun, damage?: JournalD
     warnings,
     ...(exit && { exit: { code: exit.code, signal: exit.signal, stderr: exit.stderr } }),
     ...(error && { error }),
-    ...(isLost && { error: { code: 'run-lost', message: `The run is lost: ${status.reason}` } }),
+    ...(isLost && { error: lost(result.id, status) }),
   };
+}
+
+/** A copy of another machine's run is only looked at. */
+function lost(id: string, { reason, exit }: StatusOfRun): ErrorReport {
+  const remedy = exit ? undefined : `Go on with it: holdfast resume ${id}`;
+  return { code: 'run-lost', message: `The run is lost: ${reason}`, ...(remedy && { remedy }) };
 }

@@ -59,11 +59,82 @@ test('a run that comes while the queue is held says so and waits; release starts
   assert.equal((await done).code, 0);
 });
 
+test('what is left to itself in a queue that is held is told so: run, resume and compare', async () => {
+  const project = testProject();
+  const done = await queueRun(project, { steps: 60, dieAtStep: 15 });
+  await launch(project);
+  await ended(done);
+  await holdfast(project, 'queue', 'hold');
+  const says = /Nothing is taken while the queue is held: held by the user. It goes on with: holdfast queue release/;
+  assert.match((await holdfast(project, 'resume', done.id, '--detach')).stdout, says);
+  assert.match((await holdfast(project, 'run', 'test.tune.yaml', '--detach')).stdout, says);
+  const compared = await holdfast(project, 'compare', 'test.tune.yaml', '--detach', '--json');
+  assert.equal(JSON.parse(compared.stdout).held, 'held by the user');
+});
+
 test('on-error hold is kept and shown', async () => {
   const project = testProject();
   await queueRun(project);
   assert.equal(JSON.parse((await holdfast(project, 'queue', 'on-error', 'hold', '--json')).stdout).onError, 'hold');
   assert.match((await holdfast(project, 'queue')).stdout, /held when a run fails/);
+});
+
+/** Kills the runner that is at a run of the project, and waits until it is gone. */
+async function killRunner({ store }: TestProject): Promise<string> {
+  const run = await until('a run under way', async () => {
+    for (const id of await store.runIds()) if ((await statusOf(store.run(id))).step > 0) return store.run(id);
+    return null;
+  });
+  const { runner } = await until('its process', () => run.process());
+  process.kill(runner.identity.pid, 'SIGKILL');
+  await until('its end', async () => (await statusOf(run)).status === 'lost');
+  return run.id;
+}
+
+const twoArms = { byVariant: { plain: { steps: 100_000, rate: 50 }, narrow: { steps: 2 } } };
+
+test('a comparison whose runner is killed goes on with another one: the arm it was at is lost, the next is run', async () => {
+  const project = testProject();
+  const { done } = start(project, ['compare', 'test.tune.yaml', '--variants', 'plain,narrow', '--json'], twoArms);
+  const lost = await killRunner(project);
+  const { stdout, stderr } = await done;
+  const results = JSON.parse(stdout) as { id: string; status: string }[];
+  assert.deepEqual(results.map(({ status }) => status).sort(), ['finished', 'lost'], stderr);
+  assert.equal(results.find(({ status }) => status === 'lost')?.id, lost);
+  assert.match(stderr, /No runner lives that would take it: another one is started/);
+});
+
+test('a run that waits behind one whose runner is killed has its turn', async () => {
+  const project = testProject();
+  await queueRun(project, { steps: 100_000, rate: 50 });
+  await launch(project);
+  const { child, done } = start(project, ['run', 'test.tune.yaml', '--variant', 'narrow'], twoArms);
+  let said = '';
+  child.stderr.on('data', chunk => {
+    said += chunk;
+  });
+  await until('its word', () => said.includes('waits for'));
+  await killRunner(project);
+  const { code, stderr } = await done;
+  assert.equal(code, 0, stderr);
+});
+
+test('queue and ls say that no runner lives while runs wait, with the command that makes them go on', async () => {
+  const project = testProject();
+  const first = await queueRun(project, { steps: 100_000, rate: 50 });
+  const waiting = await queueRun(project);
+  await launch(project);
+  await until('the first runs', async () => (await statusOf(first)).step > 0);
+  assert.equal(JSON.parse((await holdfast(project, 'queue', '--json')).stdout).served, true);
+  await killRunner(project);
+  const listed = await holdfast(project, 'queue');
+  assert.match(listed.stdout, /No runner lives[^\n]*: holdfast queue release/);
+  assert.equal(JSON.parse((await holdfast(project, 'queue', '--json')).stdout).served, false);
+  assert.match((await holdfast(project, 'ls')).stderr, /No runner lives[^\n]*: holdfast queue release/);
+  const released = await holdfast(project, 'queue', 'release');
+  assert.doesNotMatch(released.stdout, /No runner lives/);
+  await ended(waiting);
+  assert.doesNotMatch((await holdfast(project, 'ls')).stderr, /No runner lives/);
 });
 
 for (const [words, says] of [

@@ -133,6 +133,31 @@ suite('The queue', () => {
     await vscode.commands.executeCommand('holdfast.releaseQueue');
     await runWith(app, good, ({ status }) => status === 'finished');
   });
+
+  test('whose runner is killed gets another one; the run it was at is asked for, and goes on with a yes', async () => {
+    const { running, ids } = await queueOf(app, 1);
+    const { showWarningMessage } = vscode.window;
+    const asked: string[] = [];
+    const ask = async (text: string, ...buttons: string[]) => {
+      asked.push(text);
+      return asked.length === 1 ? buttons.find(button => button === 'Resume') : undefined;
+    };
+    Object.assign(vscode.window, { showWarningMessage: ask });
+    try {
+      const { runner } = (await app.model.get(running)!.folder.process())!;
+      process.kill(runner.identity.pid, 'SIGKILL');
+      await until('the question', () => asked.length > 0);
+      assert.match(asked[0]!, /was left at step \d+: its runner is gone/);
+      await runWith(app, ids[0]!, ({ status }) => status === 'finished');
+      await until('attempt 2', async () => (await app.model.get(running)!.folder.process())?.attempt === 2);
+      await runWith(app, running, ({ status }) => status === 'running');
+      const second = (await app.model.get(running)!.folder.process())!;
+      process.kill(second.runner.identity.pid, 'SIGKILL');
+      await until('the question for the second attempt', () => asked.length === 2);
+    } finally {
+      Object.assign(vscode.window, { showWarningMessage });
+    }
+  });
 });
 
 suite('Sweeps and stop rules', () => {

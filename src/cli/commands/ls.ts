@@ -1,6 +1,7 @@
 /** `holdfast ls`: the runs of this project, newest first. */
 import { worstVerdict } from '../../domain/statistics.ts';
 import { formatSigned } from '../../domain/words.ts';
+import { isUnserved } from '../../runs/queueCare.ts';
 import { RunIndex } from '../../runs/runIndex.ts';
 import { searchRuns } from '../../runs/runSearch.ts';
 import type { RunSummary } from '../../runs/runSummary.ts';
@@ -8,6 +9,7 @@ import { tagOf } from '../../runs/userChoices.ts';
 import { type Command, flag, jsonOption, list, text, wrongUse } from '../command.ts';
 import { storeHere } from '../machine.ts';
 import { bytes, table } from '../table.ts';
+import { noRunnerLives } from './queue.ts';
 
 export const ls: Command = {
   name: 'ls',
@@ -37,6 +39,7 @@ export const ls: Command = {
     else if (runs.length === 0) output.line(`None of ${all.length} runs in ${store.folder} is listed by these words.`);
     else if (flag(values, 'sizes')) output.line(sizesTable(runs));
     else output.line(table(columns, runs.map(row)));
+    if (all.some(({ status }) => status === 'queued') && (await isUnserved(store))) output.note(noRunnerLives);
     return 0;
   },
 };

@@ -1,6 +1,5 @@
 /** `holdfast queue`: what waits for the device, in which order, and whether any of it is taken now. */
 import { sendControl } from '../../runs/control.ts';
-import { launchRunner } from '../../runs/launch.ts';
 import { lockedElsewhere } from '../../runs/lock.ts';
 import {
   holdQueue,
@@ -12,13 +11,15 @@ import {
   setOnError,
   waitingRuns,
 } from '../../runs/queue.ts';
+import { isUnserved } from '../../runs/queueCare.ts';
 import { RunsError } from '../../runs/runsError.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import type { Store } from '../../runs/store.ts';
 import { type Command, flag, type Invocation, jsonOption, text, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
-import { storeHere, thisMachine } from '../machine.ts';
+import { storeHere } from '../machine.ts';
 import type { Output } from '../output.ts';
+import { serveQueue } from '../serveQueue.ts';
 import { table } from '../table.ts';
 
 export const queue: Command = {
@@ -68,7 +69,7 @@ const actions: Record<string, Action> = {
     none(words);
     const released = await releaseQueue(store);
     if ((await waitingRuns(store, released)).length === 0) return;
-    await launchRunner({ ...(await thisMachine()), store, trusted: true });
+    await serveQueue(store);
   },
   'on-error': async (store, words) => {
     const [mode, ...more] = words;
@@ -108,6 +109,8 @@ function none(words: string[]): void {
 interface QueueState extends Pick<Queue, 'held' | 'onError'> {
   /** Who on another machine keeps the queue from going on here. */
   elsewhere: string | null;
+  /** False: something waits that nobody holds back, and no runner lives that would take it. */
+  served: boolean;
   running: { id: string; name: string; variant: string; status: string; step: number } | null;
   waiting: { id: string; name: string; variant: string; group?: string; attempt: number }[];
 }
@@ -122,7 +125,8 @@ async function stateOf(store: Store): Promise<QueueState> {
     waiting.push({ id, name, variant, ...(group && { group }), attempt: resume?.attempt ?? 1 });
   }
   const elsewhere = await lockedElsewhere(store.runnerLock);
-  return { held, onError, elsewhere, running: taken === null ? null : await runningOf(store, taken), waiting };
+  const running = taken === null ? null : await runningOf(store, taken);
+  return { held, onError, elsewhere, served: !(await isUnserved(store)), running, waiting };
 }
 
 async function runningOf(store: Store, id: string): Promise<QueueState['running']> {
@@ -133,7 +137,9 @@ async function runningOf(store: Store, id: string): Promise<QueueState['running'
   return { id, name: request.name, variant: request.variant, status, step };
 }
 
-function show({ held, onError, elsewhere, running, waiting }: QueueState, store: Store, output: Output): void {
+export const noRunnerLives = 'No runner lives that would take what waits. One is started by: holdfast queue release';
+
+function show({ held, onError, elsewhere, served, running, waiting }: QueueState, store: Store, output: Output): void {
   const rows = waiting.map(({ id, variant, group, attempt }, place) => [
     String(place + 1),
     id,
@@ -145,5 +151,6 @@ function show({ held, onError, elsewhere, running, waiting }: QueueState, store:
   else output.line(table([{ title: '#', right: true }, { title: 'run' }, { title: 'variant' }, { title: '' }], rows));
   if (held) output.line(`\nHeld${held.run ? ` after ${held.run}` : ''}: ${held.reason}\nholdfast queue release`);
   if (elsewhere) output.line(`\nNothing is taken here: ${elsewhere}.`);
+  if (!served) output.line(`\n${noRunnerLives}`);
   if (onError === 'hold') output.line('\nThe queue is held when a run fails (holdfast queue on-error continue).');
 }

@@ -34,7 +34,7 @@ export const rerun: Command = {
     const isDetached = flag(values, 'detach');
     const run = await createRun({ ...machine, store, ...again, ...(!isDetached && { owner: await ownIdentity() }) });
     await launchRunner({ ...machine, store, trusted: true });
-    return isDetached ? queued(run, output) : watchToResult(store, run, output, { failOnForgot: false });
+    return isDetached ? queued(store, run, output) : watchToResult(store, run, output, { failOnForgot: false });
   },
 };
 

@@ -50,7 +50,7 @@ export const resume: Command = {
       : await resumeRun({ ...wanted, asItRan: flag(values, 'as-it-ran'), trusted: true });
     tell(resumed, run, output);
     await launchRunner({ ...machine, store, trusted: true });
-    if (isDetached) return queued(resumed.run, output);
+    if (isDetached) return queued(store, resumed.run, output);
     return watchToResult(store, resumed.run, output, { failOnForgot: failOn === 'forgot', attempt: resumed.attempt });
   },
 };

@@ -18,6 +18,7 @@ import { type Output, visible } from '../output.ts';
 import { noteWarnings } from '../problems.ts';
 import { Progress } from '../progress.ts';
 import { resultText } from '../resultText.ts';
+import { tellHold } from '../serveQueue.ts';
 import { Interruptions, watchRun } from '../watchRun.ts';
 
 export const run: Command = {
@@ -66,7 +67,7 @@ export const run: Command = {
       ...(!detached && { owner: await ownIdentity() }),
     });
     await launchRunner({ ...machine, store, trusted: true });
-    if (detached) return queued(folder, output);
+    if (detached) return queued(store, folder, output);
     return watchToResult(store, folder, output, { failOnForgot: failOn === 'forgot' });
   },
 };
@@ -137,8 +138,9 @@ export function exitCodeFor(result: RunResult, failOnForgot: boolean): number {
   return failOnForgot && result.verdict === 'forgot' ? exitCodes.failed : exitCodes.done;
 }
 
-export function queued(folder: RunFolder, output: Output): number {
+export async function queued(store: Store, folder: RunFolder, output: Output): Promise<number> {
   output.line(`${folder.id} is queued. Follow it with: holdfast logs -f ${folder.id}`);
-  output.answer({ id: folder.id, folder: folder.folder, status: 'queued' });
+  const hold = await tellHold(store, output);
+  output.answer({ id: folder.id, folder: folder.folder, status: 'queued', ...hold });
   return exitCodes.done;
 }

@@ -43,10 +43,6 @@ interface Machine {
   trainer?: string[];
 }
 
-type QueuedRun = Pick<RunEntry, 'status' | 'store'>;
-
-const isServed = ({ status }: QueuedRun): boolean => status === 'running' || status === 'paused' || status === 'stale';
-
 export class RunService {
   readonly #extensionFolder: string;
   readonly #log: vscode.LogOutputChannel;
@@ -179,20 +175,6 @@ export class RunService {
   /** A runner for what waits: it leaves at once where another one is at it. */
   async serve(store: Store): Promise<void> {
     await this.#launch({ ...(await this.tools()), store }, []);
-  }
-
-  /** A queue whose runner is gone, as after a restart of the machine, gets a new one. */
-  async adoptQueues(runs: readonly QueuedRun[]): Promise<void> {
-    if (!isTrusted()) return;
-    const isWaiting = ({ status, store }: QueuedRun) =>
-      status === 'queued' && !runs.some(run => run.store.folder === store.folder && isServed(run));
-    const stores = new Map(runs.filter(isWaiting).map(({ store }) => [store.folder, store]));
-    if (stores.size === 0) return;
-    const tools = await this.tools();
-    for (const store of stores.values()) {
-      this.#log.info(`Runs are waiting in ${store.folder} and nothing runs: starting a runner`);
-      await this.#launch({ ...tools, store }, []);
-    }
   }
 
   async #machine(recipe: RecipeText): Promise<Machine> {
