@@ -121,8 +121,8 @@ def our_arm(folder: str, rows: np.ndarray, changes: dict):
 def forgetting_arm(folder: str, rows: np.ndarray):
     """
     Seconds of one point of the curves as the recipe's defaults have it: 32 items of a probe set and of held-out rows are
-    scored, and the KL to the base is taken on 32 training rows and on the probe set. Items as long as training rows. What
-    the base makes of them was computed before.
+    scored, and the KL to the base is taken on 32 training rows and on the items of the probe set, in the pass that scores
+    them. Items as long as training rows. What the base makes of them was computed before.
     """
     recipe = {"train": settings, "method": {}}
     model = open_tuning_model(folder, recipe, choose_precision(recipe))
@@ -133,10 +133,10 @@ def forgetting_arm(folder: str, rows: np.ndarray):
 
     def turn() -> float:
         at = time.perf_counter()
-        for batch in batches * 2:
+        for batch in batches:
             model.score(batch, "tuned")
         for batch, states in [*zip(batches, base, strict=True)] * 2:
-            model.divergence(batch, states)
+            model.compare(batch, states)
         return time.perf_counter() - at
 
     return turn

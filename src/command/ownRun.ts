@@ -41,6 +41,8 @@ export class OwnRun {
   #tokens = 0;
   /** The callback has spoken: it obeys, and what is printed is no news. */
   #hasCallback = false;
+  /** Steps that the callback announced and has not ended yet. */
+  #announced = 0;
   #isStopping = false;
   #refused: RunsError | null = null;
 
@@ -141,6 +143,7 @@ export class OwnRun {
     switch (line.type) {
       case 'begin':
         this.#hasCallback = true;
+        this.#announced = line.steps;
         this.#say(this.#preparedEvent(line));
         for (const series of this.#prepared.series)
           if (/^(kl|forgetting|learning)\./.test(series.name)) this.#say(series);
@@ -151,6 +154,7 @@ export class OwnRun {
       case 'end':
         this.#step = Math.max(this.#step, line.step);
         this.#tokens = line.tokens;
+        this.#announced = 0;
         return;
       case 'step':
         this.#stepped(line);
@@ -199,6 +203,12 @@ export class OwnRun {
       const how = code === null ? `was ended by ${signal}` : `ended with exit code ${code}`;
       throw new RunsError('command-failed', `${this.#program.words.join(' ')} ${how}`, {
         remedy: 'What it printed stands in the log of the run.',
+      });
+    }
+    if (this.#step < this.#announced && !this.#isStopping) {
+      const where = `at step ${this.#step} of ${this.#announced}, before its training had ended`;
+      throw new RunsError('command-left', `${this.#program.words.join(' ')} ended ${where}`, {
+        remedy: 'Look into the log of the run. A loop of your own says that it ends with watch.end(model, step).',
       });
     }
     return {

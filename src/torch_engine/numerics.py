@@ -2,5 +2,5 @@
 
 protocol_version = 1
 engine_name = "torch"
-numerics_version = "torch-2"
+numerics_version = "torch-3"
 """Changes only when the same recipe on the same machine would give other numbers. A resume compares it."""

@@ -142,6 +142,20 @@ test('a program that fails ends the run with its exit code and last words', asyn
   assert.match(exit.stderr.join(' '), /on fire/);
 });
 
+test('a program that leaves in the middle of its training has failed, whatever its exit code', async () => {
+  const { run } = await start(`${callback} begin(); score(0, false, 2); say({ type: 'step', step: 2, metrics: {} });`);
+  const exit = await end(run);
+  assert.deepEqual([exit.outcome, exit.error?.code, exit.lastStep], ['failed', 'command-left', 2]);
+  assert.match(exit.error?.message ?? '', /program\.cjs ended at step 2 of 6/);
+});
+
+test('a training that ends before its last step and says so has finished', async () => {
+  const { run } = await start(`${callback}
+begin(); say({ type: 'step', step: 2, metrics: {} }); score(2, true, 2.1); say({ type: 'end', step: 2, tokens: 8 });
+`);
+  assert.deepEqual([(await end(run)).outcome, (await end(run)).lastStep], ['finished', 2]);
+});
+
 test('a program that is not there is named with its remedy', async () => {
   const { run } = await start('', ['no-such-program', 'x']);
   const exit = await end(run);

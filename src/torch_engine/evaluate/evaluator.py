@@ -13,21 +13,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..atomic_file import write_atomic
-from ..batch import Batch, Row, make_batch
+from ..batch import Batch, Row, make_batch, row_length
 from ..engine_error import EngineError
 from ..model.tuned_language_model import BaseStates
 from ..prepared import Prepared, ScoredSet
 from ..protocol import Event
 from .base_scores import BaseScores
 from .fingerprints import digest
-from .item_scores import ItemScore, score_items, scored_rows
+from .item_scores import ItemScore, Sum, score_items, scored_rows, sum_targets
 from .model_pair import ModelPair
 
 kl_rows = 32
-"""Rows of each set on which the KL to the base is taken."""
+"""Rows of each set on which the KL to the base is taken, and which are scored by the same pass."""
 most_kept = 256 * 2**20
 """Bytes of the base's hidden states that are kept from one point to the next."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    losses: list[np.ndarray]
+    """By row: −log p of each position, of the tuned model."""
+    divergence: float
+    """KL to the base, nats per target token over all rows."""
 
 
 @dataclass
@@ -50,13 +60,17 @@ class Evaluator:
         sets = self.prepared.sets
         scored: dict[str, Any] = {}
         lines: list[str] = []
+        divergences = {"train": self._compare("train", self.train_sample).divergence} if self.train_sample else {}
         for i, each in enumerate(sets):
 
             def tell(phase: str, fraction: float, done: int = i) -> None:
                 self.on_progress(phase, (done + fraction) / len(sets))
 
             places = _places(each, final, self.items_in_run)
-            base, tuned = self._score(each, places, final, tell)
+            known: dict[int, Sum] = {}
+            if each.kind != "learning":
+                known, divergences[each.name] = self._compare_items(each)
+            base, tuned = self._score(each, places, known, final, tell)
             lines += _item_lines(each, places, base, tuned)
             scored[each.name] = {
                 "kind": each.kind,
@@ -65,7 +79,6 @@ class Evaluator:
                 "base": [_told(score) for score in base],
                 "tuned": [_told(score) for score in tuned],
             }
-        divergences = self._divergences()
         items = "final.jsonl" if final else f"step-{step:06d}.jsonl"
         write_atomic(os.path.join(self.items_folder, items), "".join(lines))
         return {
@@ -93,12 +106,12 @@ class Evaluator:
         return [[item.sequences[item.main]] for item in probe.items[:scored_rows]] if probe else None
 
     def _score(
-        self, each: ScoredSet, places: Sequence[int], final: bool, tell: Callable[[str, float], None]
+        self, each: ScoredSet, places: Sequence[int], known: dict[int, Sum], final: bool, tell: Callable[[str, float], None]
     ) -> tuple[list[ItemScore], list[ItemScore]]:
-        def score(who: str, chosen: Sequence[int], phase: str) -> list[ItemScore]:
+        def score(who: str, chosen: Sequence[int], phase: str, known: Sequence[Sum | None] = ()) -> list[ItemScore]:
             items = [each.items[place] for place in chosen]
             found = score_items(
-                each.kind, items, lambda batch: self.pair.score(batch, who), lambda done: tell(phase, done)
+                each.kind, items, lambda batch: self.pair.score(batch, who), lambda done: tell(phase, done), known
             )
             _refuse_not_finite(who, each, chosen, found)
             return found
@@ -107,24 +120,30 @@ class Evaluator:
             key = digest([self.cache_key, each.kind, each.fingerprint])
             self._base[each.name] = BaseScores(self.cache_folder, key)
         base = self._base[each.name].of(places, lambda missing: score("base", missing, "base scores"))
-        return base, score("tuned", places, "final evaluation" if final else "evaluating")
+        phase = "final evaluation" if final else "evaluating"
+        return base, score("tuned", places, phase, [known.get(place) for place in places])
 
-    def _divergences(self) -> dict[str, float]:
-        found = {"train": self._divergence("train", self.train_sample)} if self.train_sample else {}
-        for each in self.prepared.sets:
-            if each.kind != "learning":
-                chosen = [each.items[place] for place in each.order[:kl_rows]]
-                found[each.name] = self._divergence(each.name, [[item.sequences[item.main]] for item in chosen])
-        return found
+    def _compare_items(self, each: ScoredSet) -> tuple[dict[int, Sum], float]:
+        """The first of a set's order, each item by its main sequence: its scores by place, and the KL to the base."""
+        places = each.order[:kl_rows]
+        sequences = [each.items[place].sequences[each.items[place].main] for place in places]
+        compared = self._compare(each.name, [[sequence] for sequence in sequences])
+        sums = map(sum_targets, compared.losses, sequences)
+        return dict(zip(places, sums, strict=True)), compared.divergence
 
-    def _divergence(self, name: str, rows: list[Row]) -> float:
-        """Nats per target token over all rows."""
+    def _compare(self, name: str, rows: list[Row]) -> Compared:
+        """One pass of the tuned model gives the scores and the KL."""
+        losses: dict[int, np.ndarray] = {}
         total, tokens = 0.0, 0
+        by_length = sorted(range(len(rows)), key=lambda row: row_length(rows[row]))
         for start in range(0, len(rows), scored_rows):
-            batch = make_batch(rows[start : start + scored_rows])
-            total += float(self.pair.divergence(batch, self._base_states((name, start), batch)).sum(dtype="float64"))
+            block = by_length[start : start + scored_rows]
+            batch = make_batch([rows[row] for row in block])
+            scores, divergences = self.pair.compare(batch, self._base_states((name, start), batch))
+            losses.update(zip(block, scores, strict=True))
+            total += float(divergences.sum(dtype="float64"))
             tokens += int((batch.labels >= 0).sum())
-        return total / tokens
+        return Compared([losses[row] for row in range(len(rows))], total / tokens)
 
     def _base_states(self, place: tuple[str, int], batch: Batch) -> BaseStates | None:
         """Of the same rows at every point: kept as long as they are few."""

@@ -11,7 +11,6 @@ from ..batch import Batch, ignored_label
 from ..model.tuned_language_model import BaseStates, Pick, TunedLanguageModel
 
 
-
 class ModelPair:
     def __init__(self, tuned: TunedLanguageModel, base: TunedLanguageModel | None = None) -> None:
         """`base`: another model that forgetting is measured against; default the tuned model's own base."""
@@ -26,13 +25,16 @@ class ModelPair:
         self._of(who).write(who, texts, pick)
 
     def base_states(self, batch: Batch) -> BaseStates | None:
-        """May be given to `divergence` again and again; None where another model is the base."""
+        """May be given to `compare` again and again; None where another model is the base."""
         return self._tuned.base_states(batch) if self._other is None else None
 
-    def divergence(self, batch: Batch, base: BaseStates | None = None) -> np.ndarray:
-        """(B, T) KL(base ‖ tuned) of each labelled position, 0 elsewhere."""
+    def compare(self, batch: Batch, base: BaseStates | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(B, T) of each labelled position, 0 elsewhere: the tuned model's score, and KL(base ‖ tuned)."""
         if self._other is None:
-            return self._tuned.divergence(batch, base)
+            return self._tuned.compare(batch, base)
+        return self._tuned.score(batch, "tuned"), self._divergence_of_models(batch)
+
+    def _divergence_of_models(self, batch: Batch) -> np.ndarray:
         found = np.zeros((batch.rows, batch.length), np.float32)
         for b in range(batch.rows):
             row = Batch(

@@ -230,7 +230,7 @@ def _check_neutral(model: TunedLanguageModel, first: FirstStep, noise: float) ->
     """With adapters and methods on, the model still is the base: no forgetting, no divergence."""
     batch = first.batches[0].batch
     apart = float(np.abs(model.score(batch, "tuned") - model.score(batch, "base")).max())
-    kl = float(np.abs(model.divergence(batch)).max())
+    kl = float(np.abs(model.compare(batch)[1]).max())
     if not apart <= noise:
         return _failed(f"before any update a token's loss differs from the base's by {apart} nats")
     if not kl <= noise:

@@ -1,5 +1,6 @@
 """
-From hidden states to losses, in chunks of tokens, so that (tokens, vocabulary) is never held as a whole, let alone twice.
+From hidden states to losses, in chunks of tokens, so that (tokens, vocabulary) is never held as a whole, let alone twice:
+of a chunk the logits are held once, and their gradient is written in their place, block by block.
 Makes its own gradients in the same pass: the tokens' weights are known beforehand. Softmax and sums are taken in f32,
 products in the dtype of the hidden states, the head's gradient is summed in f32.
 
@@ -8,14 +9,19 @@ N tokens, D width, V vocabulary
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 chunk_cells = {"cpu": 2**22, "cuda": 2**27}
-"""Logits held at once, as tokens · vocabulary: what fits a cache, or what fills a GPU."""
+"""Logits held at once, as tokens · vocabulary."""
 least_tokens = {"cpu": 512, "cuda": 64}
 """Of a chunk. Each one adds to the head's whole gradient: with a large vocabulary small chunks do little else."""
+block_cells = {"cpu": 2**18, "cuda": 2**25}
+"""Of a chunk, what goes from logits to their gradient at once, in their place: what stays in a cache, or fills a GPU."""
+least_block = 32
+"""Tokens of a block: the base's logits are made for a block alone, and each reads the base's whole head."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +90,33 @@ def losses(
 @torch.no_grad()
 def token_losses(hidden_ND: torch.Tensor, head: Head, labels_N: torch.Tensor) -> torch.Tensor:
     """(N) −log p(label), in f32."""
-    parts = [_cross_entropy(head.logits(h), y) for h, y in _chunks(head, hidden_ND, labels_N)]
-    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)
+    found_N = hidden_ND.new_zeros(len(labels_N), dtype=torch.float32)
+    for part, log_p in _predictions(hidden_ND, head):
+        found_N[part] = -_of_labels(log_p, labels_N[part])
+    return found_N
 
 
 @torch.no_grad()
-def token_divergences(hidden_ND: torch.Tensor, head: Head, base_ND: torch.Tensor, base_head: Head) -> torch.Tensor:
-    """(N) KL(base ‖ tuned) at T = 1, in f32."""
-    parts = []
-    for h, h0 in _chunks(head, hidden_ND, base_ND):
-        log_p, log_p0 = head.logits(h).log_softmax(-1), base_head.logits(h0).log_softmax(-1)
-        parts.append((log_p0.exp() * (log_p0 - log_p)).sum(-1))
-    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)
+def token_comparisons(
+    hidden_ND: torch.Tensor, head: Head, labels_N: torch.Tensor, base_ND: torch.Tensor, base_head: Head
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N) −log p(label) and (N) KL(base ‖ tuned) at T = 1, in f32."""
+    losses_N = hidden_ND.new_zeros(len(labels_N), dtype=torch.float32)
+    divergences_N = torch.zeros_like(losses_N)
+    for part, log_p in _predictions(hidden_ND, head):
+        losses_N[part] = -_of_labels(log_p, labels_N[part])
+        log_p0 = base_head.logits(base_ND[part]).log_softmax(-1)
+        p0 = log_p0.exp()
+        divergences_N[part] = log_p0.sub_(log_p).mul_(p0).sum(-1)
+    return losses_N, divergences_N
+
+
+def _predictions(hidden_ND: torch.Tensor, head: Head) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Cells, and their log-probabilities, block by block."""
+    for chunk in _chunks(head, len(hidden_ND), hidden_ND.device):
+        z_NV = head.logits(hidden_ND[chunk])
+        for block in _blocks(z_NV):
+            yield slice(chunk.start + block.start, chunk.start + block.stop), z_NV[block].log_softmax(-1)
 
 
 class _Losses(torch.autograd.Function):
@@ -107,21 +128,24 @@ class _Losses(torch.autograd.Function):
         d_hidden_ND = torch.zeros_like(hidden_ND) if ctx.needs_input_grad[0] else None
         d_weight_VD = None
         cast_VD = weight_VD.to(hidden_ND.dtype)
-        for part in _slices(head, count, hidden_ND.device):
-            h, y = hidden_ND[part], labels_N[part]
+        for chunk in _chunks(head, count, hidden_ND.device):
+            h = hidden_ND[chunk]
             z = head.logits(h)
-            log_p = z.log_softmax(-1)
-            cross_entropy_N[part] = -log_p.gather(-1, y[:, None])[:, 0]
-            pull = None
-            if teacher is not None:
-                divergence_N[part], pull = _divergence(z, log_p, teacher, part)
-            dz = _cross_entropy_gradient(log_p, y) if with_cross_entropy else log_p.zero_()
-            if pull is not None:
-                dz += pull.mul_(teacher.ratio_N[part, None])
-            dz = head.pull_back(dz.mul_(weights_N[part, None]), z).to(hidden_ND.dtype)
+            for block in _blocks(z):
+                part = slice(chunk.start + block.start, chunk.start + block.stop)
+                log_p = z[block].log_softmax(-1)
+                cross_entropy_N[part] = -_of_labels(log_p, labels_N[part])
+                pull = None
+                if teacher is not None:
+                    divergence_N[part], pull = _divergence(z[block], log_p, teacher, part)
+                dz = _cross_entropy_gradient(log_p, labels_N[part]) if with_cross_entropy else log_p.zero_()
+                if pull is not None:
+                    dz += pull.mul_(teacher.ratio_N[part, None])
+                z[block] = head.pull_back(dz.mul_(weights_N[part, None]), z[block])
+            dz = z.to(hidden_ND.dtype)
             with torch.autocast(hidden_ND.device.type, enabled=False):
                 if d_hidden_ND is not None:
-                    d_hidden_ND[part] = dz @ cast_VD
+                    d_hidden_ND[chunk] = dz @ cast_VD
                 if ctx.needs_input_grad[1]:
                     d_part_VD = (dz.T @ h).float()
                     d_weight_VD = d_part_VD if d_weight_VD is None else d_weight_VD.add_(d_part_VD)
@@ -148,15 +172,16 @@ def _divergence(z, log_p, teacher: Teacher, part: slice) -> tuple[torch.Tensor, 
     log_q0 = (z0 / t).log_softmax(-1)
     if teacher.direction == "forward":
         q0 = log_q0.exp()
-        return (q0 * (log_q0 - log_q)).sum(-1), (log_q.exp() - q0) / t
+        divergence = log_q0.sub_(log_q).mul_(q0).sum(-1)
+        return divergence, log_q.exp().sub_(q0).div_(t)
     q = log_q.exp()
     apart = log_q - log_q0
     divergence = (q * apart).sum(-1)
-    return divergence, q * (apart - divergence[:, None]) / t
+    return divergence, apart.sub_(divergence[:, None]).mul_(q).div_(t)
 
 
-def _cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.cross_entropy(logits_NV, labels_N, reduction="none")
+def _of_labels(log_p_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+    return log_p_NV.gather(-1, labels_N[:, None])[:, 0]
 
 
 def _cross_entropy_gradient(log_p_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
@@ -172,10 +197,15 @@ def chunk_size(device: str, vocabulary: int) -> int:
     return max(least_tokens[kind], chunk_cells[kind] // vocabulary)
 
 
-def _slices(head: Head, count: int, device: torch.device) -> list[slice]:
-    size = chunk_size(device.type, head.weight_VD.shape[0])
+def _chunks(head: Head, count: int, device: torch.device) -> list[slice]:
+    return _slices(count, chunk_size(device.type, head.weight_VD.shape[0]))
+
+
+def _blocks(chunk_NV: torch.Tensor) -> list[slice]:
+    count, vocabulary = chunk_NV.shape
+    kind = chunk_NV.device.type if chunk_NV.device.type in block_cells else "cpu"
+    return _slices(count, max(least_block, block_cells[kind] // vocabulary))
+
+
+def _slices(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _chunks(head: Head, first: torch.Tensor, second: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [(first[part], second[part]) for part in _slices(head, first.shape[0], first.device)]

@@ -32,7 +32,6 @@ class Load:
     """Of a number that does not train."""
     compute_bytes: int
     is_adapter: bool
-    has_teacher: bool
     has_copy: bool
     recomputes: bool
     """Gradient checkpointing."""
@@ -52,5 +51,6 @@ def bytes_needed(shape: Shape, load: Load) -> int:
     layer = tokens * (12 * shape.width + 4 * shape.inner) * load.compute_bytes
     kept = tokens * shape.width * load.compute_bytes
     activations = shape.layers * kept + layer if load.recomputes else shape.layers * layer
-    head = min(tokens, load.head_tokens) * shape.vocabulary * 4 * (4 if load.has_teacher else 2)
+    # Logits in f32, and their gradient once more in the format of the products.
+    head = min(tokens, load.head_tokens) * shape.vocabulary * 8
     return trained + frozen + copy + unpacked + activations + head

@@ -64,7 +64,6 @@ def load_of(recipe: dict[str, Any], precision: Precision, weight_bytes: int, voc
         weight_bytes=weight_bytes,
         compute_bytes=precision.compute.itemsize,
         is_adapter=is_adapter,
-        has_teacher=regularize is not None,
         has_copy=regularize is not None and regularize["teacher"] == "copy",
         recomputes=bool(train.get("gradient_checkpointing")),
         head_tokens=chunk_size(precision.device.type, vocabulary),

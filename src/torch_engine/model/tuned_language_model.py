@@ -22,7 +22,7 @@ from ..methods.lora import LoraPlan, plain_name
 from ..methods.regularize import Regularizer
 from ..state.state_store import StateStore
 from .load_model import head_of, takes_positions
-from .loss_head import Head, Teacher, losses, token_divergences, token_losses
+from .loss_head import Head, Teacher, losses, token_comparisons, token_losses
 from .loss_sums import LossSums, StepCounts, StepMetrics
 from .optimizer import Optimizer
 from .precision import Precision
@@ -145,18 +145,20 @@ class TunedLanguageModel:
 
     @torch.no_grad()
     def base_states(self, batch: Batch) -> BaseStates:
-        """Half the work of a divergence, and always the same: the base does not change."""
+        """Half the work of a comparison, and always the same: the base does not change."""
         batch = batch.to(self.device)
         return BaseStates(*self._hidden(batch, _targets(batch)[0], "base"))
 
     @torch.no_grad()
-    def divergence(self, batch: Batch, base: BaseStates | None = None) -> np.ndarray:
-        """(B, T) KL(base ‖ tuned) at T = 1 of each labelled position, 0 elsewhere."""
+    def compare(self, batch: Batch, base: BaseStates | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """In one pass, (B, T) each, 0 where ignored: the score of the tuned model, and KL(base ‖ tuned) at T = 1."""
         base = base or self.base_states(batch)
         batch = batch.to(self.device)
-        index, _ = _targets(batch)
+        index, labels = _targets(batch)
         hidden, head = self._hidden(batch, index, "tuned")
-        return _spread(batch, index, token_divergences(hidden, head, base.hidden_ND, base.head))
+        found = token_comparisons(hidden, head, labels, base.hidden_ND, base.head)
+        scores, divergences = (_spread(batch, index, values) for values in found)
+        return scores, divergences
 
     @torch.no_grad()
     def logits(self, batch: Batch, which: str) -> np.ndarray:

@@ -46,7 +46,7 @@ class BaseStates(unittest.TestCase):
                 own = self.evaluator(changes)
                 found[most] = []
                 for _ in range(3):
-                    found[most].append(own._divergences()["train"])
+                    found[most].append(own._compare("train", self.rows).divergence)
                     own.pair._tuned.step([make_batch(self.rows)], 0.1)
                 self.assertEqual(len(own._states), 1 if most else 0)
             with self.subTest(changes=changes):

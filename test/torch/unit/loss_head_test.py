@@ -5,7 +5,7 @@ import unittest
 import torch
 
 from torch_engine.model import loss_head
-from torch_engine.model.loss_head import Head, Teacher, losses, token_divergences, token_losses
+from torch_engine.model.loss_head import Head, Teacher, losses, token_comparisons, token_losses
 
 tokens, width, vocabulary = 150, 8, 23
 
@@ -35,10 +35,11 @@ def reference(hidden, head, labels, weights, teacher):
 
 class LossHead(unittest.TestCase):
     def setUp(self) -> None:
-        for table in (loss_head.chunk_cells, loss_head.least_tokens):
+        for table in (loss_head.chunk_cells, loss_head.least_tokens, loss_head.block_cells):
             self.addCleanup(table.update, dict(table))
         loss_head.chunk_cells["cpu"] = 64 * vocabulary  # Three chunks, the last one short.
         loss_head.least_tokens["cpu"] = 64
+        loss_head.block_cells["cpu"] = 40 * vocabulary  # Of two blocks each, the second one short.
 
     def test_objective_and_gradients_are_those_of_plain_autograd(self) -> None:
         for direction, temperature, scale, softcap in [
@@ -75,7 +76,8 @@ class LossHead(unittest.TestCase):
         hidden, weight, hidden0, weight0, labels, weights, ratio = case(torch.float32)
         found = losses(hidden, Head(weight), labels, weights, Teacher(hidden0, Head(weight0), ratio, "forward", 1))
         torch.testing.assert_close(token_losses(hidden, Head(weight), labels), found.cross_entropy_N)
-        torch.testing.assert_close(token_divergences(hidden, Head(weight), hidden0, Head(weight0)), found.divergence_N)
+        compared = token_comparisons(hidden, Head(weight), labels, hidden0, Head(weight0))
+        torch.testing.assert_close(compared, (found.cross_entropy_N, found.divergence_N))
 
     def gradients(self, objective, hidden, weight):
         hidden, weight = hidden.clone().requires_grad_(True), weight.clone().requires_grad_(True)
