@@ -38,6 +38,7 @@ const run = new Set([
   'run-folder-gone',
   'not-finite',
   'command-failed',
+  'command-left',
   'forgot',
   'internal',
   'unexpected',

@@ -48,6 +48,10 @@ export async function carryOut({ commands, folder }: InstallPlan): Promise<void>
   for (const [program, ...args] of commands) await runInstaller(program!, args, undefined, {}, folder);
 }
 
+/** As one would type it: a shell reads > and blanks otherwise, unless they stand in quotes. */
+export const typed = (words: string[]): string =>
+  words.map(word => (/^[\w./\\:=@+,~-]+$/.test(word) ? word : `"${word}"`)).join(' ');
+
 /** Its output goes to stderr as it comes: its own progress. */
 export async function runInstaller(
   path: string,
@@ -60,7 +64,7 @@ export async function runInstaller(
   const { child } = await startProgram(tool, args, true, { cwd, stdio: ['ignore', 2, 2] });
   const code = await new Promise<number | null>(resolve => child.once('exit', resolve));
   if (code === 0) return;
-  throw new RunsError('install-failed', `${[path, ...args].join(' ')} ended with ${code ?? 'a signal'}`, {
+  throw new RunsError('install-failed', `${typed([path, ...args])} ended with ${code ?? 'a signal'}`, {
     file: folder,
     remedy: 'Run the same command again: what is there already is not fetched again.',
   });

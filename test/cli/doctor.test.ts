@@ -100,6 +100,7 @@ test('doctor --install torch says where, what and how much, and installs nothing
   assert.equal(code, 2);
   assert.match(stderr, /torch>=2\.6.*It takes about/);
   assert.ok(stderr.includes(join(bare.home, 'torch')));
+  assert.match(stderr, /pip install .*"torch>=2\.6"/, 'a shell would write into a file named =2.6');
   assert.match(stderr, /no terminal to ask on[\s\S]*--yes/);
   assert.deepEqual(started(bare), []);
 });
