@@ -4,6 +4,7 @@
 import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
+import type { WhenThereIsRoom } from './data/tokenWriter.ts';
 import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
 import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge } from './estimate/estimateRun.ts';
@@ -35,13 +36,17 @@ export interface OpenedRun extends PreparedRun {
 type Observer = (event: TrainerEvent) => void;
 
 /** `trial`: nothing will be trained, so what takes long and is needed for results alone is left out. */
-export async function openRun(start: StartCommand, observer: Observer, { trial = false } = {}): Promise<OpenedRun> {
+export async function openRun(
+  start: StartCommand,
+  observer: Observer,
+  { trial = false, whenThereIsRoom }: { trial?: boolean; whenThereIsRoom?: WhenThereIsRoom } = {},
+): Promise<OpenedRun> {
   const { recipe } = start;
   const modelFolder = pathOf(start, recipe.model);
   const baseFolder = pathOf(start, recipe.retain.base);
   observer({ type: 'progress', phase: 'reading data', fraction: 0 });
-  const tokenizing = (fraction: number): void => observer({ type: 'progress', phase: 'tokenizing', fraction });
-  const files = await prepareRun(start, tokenizing);
+  const onProgress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
+  const files = await prepareRun(start, { onProgress, whenThereIsRoom });
 
   await refuseOtherTokenizer(files.tokenizer, modelFolder, baseFolder);
   const { config } = await readModelConfig(modelFolder);

@@ -4,26 +4,27 @@
  */
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { StartCommand } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { dataFiles } from '../runs/dataFiles.ts';
-import { type ExampleFile, readData, readExamples } from './data/examples.ts';
+import { dataTokens, type TokensOptions } from './data/dataTokens.ts';
+import { examplesIn, readExamples } from './data/examples.ts';
 import { packRows } from './data/packing.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
 import { type Row, type Rows, singleRows } from './data/rows.ts';
-import { encodeExamples, type OnFraction, type SequenceOptions } from './data/sequences.ts';
-import { heldSequences, type Sequences } from './data/tokens.ts';
+import type { SequenceOptions } from './data/sequences.ts';
+import type { Sequences } from './data/tokens.ts';
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
-import { digest, hashData, hashFile } from './evaluate/fingerprints.ts';
+import { digest, hashFile } from './evaluate/fingerprints.ts';
 import { encodeLearningItems, encodeProbeSet } from './evaluate/itemScores.ts';
-import { countTrained, refuseProbeOverlap, TrainedTexts } from './evaluate/overlap.ts';
+import { countTrained, judgedTexts, refuseProbeOverlap, TrainedTexts } from './evaluate/overlap.ts';
 import { type ProbeSet, readProbeSet } from './evaluate/probeSets.ts';
-import { replayedShare, replayedThreshold, replayTemplates } from './evaluate/replayed.ts';
+import { ReplayedTemplates, replayedShare, replayedThreshold } from './evaluate/replayed.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** What is judged: probe sets and held-out task rows. */
@@ -55,17 +56,28 @@ export interface PreparedWatching extends PreparedSets {
 }
 
 const defaultSteps = 200;
+const rowsBetweenWords = 1000;
 /** Fewer items never allow a verdict. */
 const itemsForVerdict = 50;
 
-export async function prepareRun(start: StartCommand, onProgress: OnFraction = () => {}): Promise<PreparedRun> {
+export interface PrepareOptions extends Pick<TokensOptions, 'whenThereIsRoom' | 'mostHeld'> {
+  onProgress?: OnProgress;
+}
+
+type OnProgress = (phase: string, fraction: number) => void;
+
+/** Data files are gone through twice: that all of it may be trained on is known before the first row is tokenized. */
+export async function prepareRun(start: StartCommand, options: PrepareOptions = {}): Promise<PreparedRun> {
+  const { onProgress = () => {} } = options;
   const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
-  const train = await readData(pathOf(start, start.recipe.data.train));
   const { replay: replaying } = start.recipe.method;
   if (replaying) await refuseReplayOfProbes(start);
-  const replay = replaying ? await readData(pathOf(start, replaying.data)) : null;
-  const sets = await prepareSets(start, tokenizer, { train, replay });
-  const rows = await prepareRows(start, tokenizer, { train, replay }, onProgress);
+  const trained: TrainedFiles = {
+    train: pathOf(start, start.recipe.data.train),
+    ...(replaying && { replay: pathOf(start, replaying.data) }),
+  };
+  const { rows: counts, ...sets } = await prepareSets(start, tokenizer, trained, onProgress);
+  const rows = await prepareRows(start, tokenizer, trained, counts, { ...options, onProgress });
   return { tokenizer, ...sets, ...rows, warnings: [...sets.warnings, ...rows.warnings] };
 }
 
@@ -85,8 +97,8 @@ export async function tokenizerOfFinished(start: StartCommand): Promise<Tokenize
 /** What is judged, and that none of it is trained on. */
 export async function prepareWatching(start: StartCommand): Promise<PreparedWatching> {
   const tokenizer = await loadTokenizer(pathOf(start, start.recipe.model));
-  const train = await readData(pathOf(start, start.recipe.data.train));
-  return { tokenizer, ...(await prepareSets(start, tokenizer, { train, replay: null })) };
+  const { rows, ...sets } = await prepareSets(start, tokenizer, { train: pathOf(start, start.recipe.data.train) });
+  return { tokenizer, ...sets };
 }
 
 /** The recipe's path as the launcher checked it. */
@@ -98,12 +110,22 @@ export function pathOf({ paths }: StartCommand, written: string): string {
   });
 }
 
+/** Data files and folders, by what is done with them. */
+interface TrainedFiles {
+  train?: string;
+  replay?: string;
+}
+
+/** How many rows each has. */
+type RowCounts = Record<keyof TrainedFiles, number>;
+
 /** Without `trained` (an evaluation of two finished models) nothing can overlap. */
 export async function prepareSets(
   start: StartCommand,
   tokenizer: Tokenizer,
-  trained?: { train: ExampleFile; replay: ExampleFile | null },
-): Promise<PreparedSets> {
+  trained: TrainedFiles = {},
+  onProgress: OnProgress = () => {},
+): Promise<PreparedSets & { rows: RowCounts }> {
   const { retain, data, train } = start.recipe;
   const probes = await Promise.all(
     Object.entries(retain.probes).map(([name, { file }]) => readProbeSet(name, pathOf(start, file))),
@@ -111,14 +133,15 @@ export async function prepareSets(
   const evals = await Promise.all(
     Object.entries(data.eval).map(async ([name, file]) => ({ name, source: await readExamples(pathOf(start, file)) })),
   );
-  const texts = new TrainedTexts();
-  if (trained) for (const source of [trained.train, trained.replay]) if (source) texts.add(source);
+  const sources = evals.map(({ source }) => source);
+  const texts = new TrainedTexts(judgedTexts(probes, sources));
+  const templates = new ReplayedTemplates(probes);
+  const rows = await goThrough(trained, texts, templates, onProgress);
   refuseProbeOverlap(probes, texts);
 
   const isWatched = probes.length > 0 || retain.auto !== undefined;
   const warnings = isWatched ? [] : ['Nothing watches for forgetting: the recipe names no retain.probes.'];
   if (retain.auto && retain.auto.items < itemsForVerdict) warnings.push(tooFew(autoSet, retain.auto.items));
-  const templates = trained?.replay ? replayTemplates(trained.replay) : new Set<string>();
   const sets: EvaluatedSet[] = [];
   for (const probe of probes) {
     refuseUnusableBudget(probe, retain.probes[probe.name]!.budget);
@@ -140,7 +163,28 @@ export async function prepareSets(
     const fingerprint = await hashFile(source.file);
     sets.push({ name, kind: 'learning', items, file: source.file, fingerprint, replayed: false });
   }
-  return { sets, warnings };
+  return { sets, warnings, rows };
+}
+
+/** Every row is looked at and let go. */
+async function goThrough(
+  files: TrainedFiles,
+  texts: TrainedTexts,
+  templates: ReplayedTemplates,
+  onProgress: OnProgress,
+): Promise<RowCounts> {
+  const counts: RowCounts = { train: 0, replay: 0 };
+  for (const purpose of ['train', 'replay'] as const) {
+    const path = files[purpose];
+    if (path === undefined) continue;
+    for await (const example of examplesIn(path)) {
+      counts[purpose] += 1;
+      texts.add(path, example);
+      if (purpose === 'replay') templates.add(example);
+      if (counts[purpose] % rowsBetweenWords === 0) onProgress('reading data', 0);
+    }
+  }
+  return counts;
 }
 
 /** Of one file, its hash as every tool tells it. */
@@ -177,19 +221,23 @@ function warningsOfSet({ name, items }: ProbeSet, share: number): string[] {
 async function prepareRows(
   start: StartCommand,
   tokenizer: Tokenizer,
-  { train, replay }: { train: ExampleFile; replay: ExampleFile | null },
-  onProgress: OnFraction,
+  { train, replay }: TrainedFiles,
+  counts: RowCounts,
+  { onProgress, ...options }: PrepareOptions & { onProgress: OnProgress },
 ): Promise<PreparedRows & { warnings: string[] }> {
-  const { recipe } = start;
-  const warnings: string[] = [];
-  const rowsOf = async (source: ExampleFile, lane: number) => {
-    const { sequences, dropped, cut } = await encodeExamples(source, tokenizer, lengthsOf(start), onProgress);
-    if (dropped > 0) warnings.push(`${dropped} rows of ${basename(source.file)} are too long and were dropped.`);
-    if (cut > 0) warnings.push(`${cut} rows of ${basename(source.file)} are too long and were cut.`);
-    return { rows: asRows(heldSequences(sequences), start, lane), dropped };
+  const { recipe, outputs } = start;
+  const rowsOf = async (path: string, count: number, lane: number) => {
+    const onDone = (examples: number): void => onProgress('tokenizing', Math.min(1, examples / count));
+    const found = await dataTokens(path, tokenizer, {
+      ...lengthsOf(start),
+      ...options,
+      cacheFolder: outputs.cache,
+      onDone,
+    });
+    return { ...found, rows: asRows(found.sequences, start, lane) };
   };
-  const task = await rowsOf(train, 0);
-  const old = replay ? await rowsOf(replay, 1) : null;
+  const task = await rowsOf(train!, counts.train, 0);
+  const old = replay === undefined ? null : await rowsOf(replay, counts.replay, 1);
   const plan = new RowPlan({
     task: task.rows,
     replay: old ? { rows: old.rows, share: recipe.method.replay!.share } : undefined,
@@ -207,11 +255,8 @@ async function prepareRows(
     trainRows: task.rows.length,
     replayRows: old?.rows.length ?? 0,
     droppedRows: task.dropped + (old?.dropped ?? 0),
-    dataHashes: {
-      train: await hashData(train.file),
-      ...(replay && { replay: await hashData(replay.file) }),
-    },
-    warnings,
+    dataHashes: { train: task.hash, ...(old && { replay: old.hash }) },
+    warnings: [...task.warnings, ...(old?.warnings ?? [])],
   };
 }
 

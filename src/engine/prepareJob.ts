@@ -17,7 +17,6 @@ import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { writeAtomic } from './atomicFile.ts';
 import type { RowPlan } from './data/rowPlan.ts';
 import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
-import type { OnFraction } from './data/sequences.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { baseTextsOf, fingerprintsWith, knownBaseTexts } from './evaluate/baseTexts.ts';
@@ -29,6 +28,7 @@ import { countsOf, refuseOtherTokenizer } from './openRun.ts';
 import {
   type PreparedRun,
   type PreparedWatching,
+  type PrepareOptions,
   pathOf,
   prepareJudging,
   prepareRun,
@@ -51,7 +51,10 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   if (folder === undefined) throw new EngineError('protocol', 'The job prepare was not told where to write');
   const progress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
   progress('reading data', 0);
-  const read = await prepareFor(start, fraction => progress('tokenizing', fraction));
+  const read = await prepareFor(start, {
+    onProgress: progress,
+    whenThereIsRoom: write => whenThereIsRoom(write, observer, control),
+  });
   const [modelFolder, baseFolder] = [pathOf(start, start.recipe.model), pathOf(start, start.recipe.retain.base)];
   await refuseOtherTokenizer(read.tokenizer, modelFolder, baseFolder);
   progress('fingerprints', 0);
@@ -69,12 +72,12 @@ export async function prepare(start: StartCommand, observer: Observer, control: 
   return { type: 'finished', reason: 'completed', step: 0, seconds, tokens: 0, peakMemoryBytes: peakMemoryBytes() };
 }
 
-function prepareFor(start: StartCommand, onProgress: OnFraction): Promise<PreparedRun | PreparedWatching> {
+function prepareFor(start: StartCommand, options: PrepareOptions): Promise<PreparedRun | PreparedWatching> {
   const { command, data } = start.recipe;
   // Finished models are judged by a recipe whose training data nobody has looked for.
   if (start.paths[data.train] === undefined) return prepareJudging(start);
   // A program of the user's own brings its rows itself.
-  return command ? prepareWatching(start) : prepareRun(start, onProgress);
+  return command ? prepareWatching(start) : prepareRun(start, options);
 }
 
 const isWhole = (run: PreparedWatching): run is PreparedRun => 'plan' in run;

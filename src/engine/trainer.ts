@@ -24,7 +24,9 @@ export async function train(start: StartCommand, observer: Observer, control: Ru
   const interruptible = interruptedBy(control, observer);
   let run: OpenedRun;
   try {
-    run = await openRun(start, interruptible);
+    run = await openRun(start, interruptible, {
+      whenThereIsRoom: write => whenThereIsRoom(write, interruptible, control),
+    });
   } catch (error) {
     if (error instanceof Interrupted) return finishedEvent('stopped', await progressAtStart(start));
     throw error;

@@ -1,11 +1,12 @@
 /**
  * Data files as examples: text, prompt with completion, or a conversation. The format of records is told from their
- * keys and is the same in the whole file; a paragraph of a txt file is one text. Knows nothing of tokens.
+ * keys and is the same in the whole file; a paragraph of a txt file is one text. What is trained on is never held: it is
+ * gone through. Knows nothing of tokens.
  */
 import { basename, extname } from 'node:path';
 import { dataFiles } from '../../runs/dataFiles.ts';
 import { EngineError } from '../engineError.ts';
-import { readLines } from './lines.ts';
+import { checkHeldFile, readLines } from './lines.ts';
 import { badRow, hasRecords, type Row, readRecords, recordEndings } from './records.ts';
 import { type Conversation, parseMessages, parseShareGpt } from './turns.ts';
 
@@ -28,57 +29,74 @@ export type RowFormat = (typeof rowFormats)[number];
 
 export interface ExampleFile {
   file: string;
-  /** Of several files, that of the first. */
-  format: RowFormat | 'txt';
   examples: Example[];
 }
 
 const formatList = '{text}, {prompt, completion}, {messages}, {instruction, output} or {conversations}';
 
-/** Of a file, of all files in a folder, or of those that a pattern fits. */
-export async function readData(path: string): Promise<ExampleFile> {
+/** Of a file, of all files in a folder, or of those that a pattern fits: one by one, as they are read. */
+export async function* examplesIn(path: string): AsyncGenerator<Example> {
   const files = dataFiles(path);
-  if (files.length === 1 && files[0] === path) return readExamples(path);
-  const read: ExampleFile[] = [];
-  for (const file of files) read.push(await readExamples(file));
-  const examples = read.flatMap(({ file, examples }) => examples.map(example => ({ ...example, file })));
-  return { file: path, format: read[0]!.format, examples };
+  if (files.length === 1 && files[0] === path) return yield* examplesOf(path);
+  for (const file of files) for await (const example of examplesOf(file)) yield { ...example, file };
 }
 
+/** Held as a whole. */
 export async function readExamples(file: string): Promise<ExampleFile> {
-  if (extname(file).toLowerCase() === '.txt') {
-    return refuseEmpty({ file, format: 'txt', examples: await readParagraphs(file) });
+  await checkHeldFile(file);
+  const examples: Example[] = [];
+  for await (const example of examplesOf(file)) examples.push(example);
+  return { file, examples };
+}
+
+async function* examplesOf(file: string): AsyncGenerator<Example> {
+  let count = 0;
+  for await (const example of isText(file) ? paragraphsOf(file) : recordsOf(file)) {
+    count += 1;
+    yield example;
   }
-  if (hasRecords(file)) return refuseEmpty(await readRecordExamples(file));
-  throw new EngineError('data-format', `${basename(file)}: data are .txt, ${recordEndings}`, {
+  if (count > 0) return;
+  throw new EngineError('data-empty', `${basename(file)} holds no rows`, {
     file,
-    remedy: 'Convert the data to jsonl, one object a line.',
+    remedy: 'Put at least one row into it.',
   });
 }
 
-/** Paragraphs are separated by blank lines. */
-export async function readParagraphs(file: string): Promise<{ form: 'text'; text: string; line: number }[]> {
-  const paragraphs: { form: 'text'; text: string; line: number }[] = [];
-  let lines: string[] = [];
-  let start = 1;
-  const close = (): void => {
-    if (lines.length > 0) paragraphs.push({ form: 'text', text: lines.join('\n'), line: start });
-    lines = [];
-  };
-  for await (const { number, text } of readLines(file)) {
-    if (text.trim() === '') {
-      close();
-      continue;
-    }
-    if (lines.length === 0) start = number;
-    lines.push(text);
-  }
-  close();
+const isText = (file: string): boolean => extname(file).toLowerCase() === '.txt';
+
+type Paragraph = { form: 'text'; text: string; line: number };
+
+/** Held as a whole. */
+export async function readParagraphs(file: string): Promise<Paragraph[]> {
+  await checkHeldFile(file);
+  const paragraphs: Paragraph[] = [];
+  for await (const paragraph of paragraphsOf(file)) paragraphs.push(paragraph);
   return paragraphs;
 }
 
-async function readRecordExamples(file: string): Promise<ExampleFile> {
-  const examples: Example[] = [];
+/** Paragraphs are separated by blank lines. */
+async function* paragraphsOf(file: string): AsyncGenerator<Paragraph> {
+  let lines: string[] = [];
+  let start = 1;
+  for await (const { number, text } of readLines(file)) {
+    if (text.trim() !== '') {
+      if (lines.length === 0) start = number;
+      lines.push(text);
+      continue;
+    }
+    if (lines.length > 0) yield { form: 'text', text: lines.join('\n'), line: start };
+    lines = [];
+  }
+  if (lines.length > 0) yield { form: 'text', text: lines.join('\n'), line: start };
+}
+
+async function* recordsOf(file: string): AsyncGenerator<Example> {
+  if (!hasRecords(file)) {
+    throw new EngineError('data-format', `${basename(file)}: data are .txt, ${recordEndings}`, {
+      file,
+      remedy: 'Convert the data to jsonl, one object a line.',
+    });
+  }
   let format: RowFormat | null = null;
   for await (const { line, row } of readRecords(file)) {
     const found = formatOf(row, file, line);
@@ -87,9 +105,8 @@ async function readRecordExamples(file: string): Promise<ExampleFile> {
       const what = `this row is ${found} (keys: ${Object.keys(row).join(', ')}), the rows before it are ${format}`;
       throw badRow(file, line, what, 'Keep one format in a file.');
     }
-    examples.push({ ...parseRow(row, format, file, line), line });
+    yield { ...parseRow(row, format, file, line), line };
   }
-  return { file, format: format ?? 'text', examples };
 }
 
 /** `text` counts only where nothing more telling is there: published alpaca files carry both. */
@@ -130,12 +147,4 @@ function parseRow(row: Row, format: RowFormat, file: string, line: number): Cont
     default:
       return format satisfies never;
   }
-}
-
-function refuseEmpty(found: ExampleFile): ExampleFile {
-  if (found.examples.length > 0) return found;
-  throw new EngineError('data-empty', `${basename(found.file)} holds no rows`, {
-    file: found.file,
-    remedy: 'Put at least one row into it.',
-  });
 }

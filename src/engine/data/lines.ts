@@ -12,8 +12,8 @@ export interface Line {
   text: string;
 }
 
-/** Everything is held in memory as tokens: more than this is a job for a prepared data set. */
-const maxFileBytes = 512 * 2 ** 20;
+/** Of a file that is held whole: probe items, held-out rows, and lists in one piece of JSON. */
+const maxHeldBytes = 512 * 2 ** 20;
 const maxLineBytes = 8 * 2 ** 20;
 const newline = 10;
 
@@ -54,17 +54,16 @@ export async function* readLines(file: string): AsyncGenerator<Line> {
 }
 
 export async function readWholeText(file: string): Promise<string> {
-  await checkFile(file);
+  await checkHeldFile(file);
   return decodeLine(new TextDecoder('utf-8', { fatal: true }), await readFile(file), file, 1);
 }
 
-/** Throws when it is no file, is not there, or is too large. */
-export async function checkFile(file: string): Promise<void> {
-  let size: number;
+/** Throws when it is no file or is not there. How many bytes it has. */
+export async function checkFile(file: string): Promise<number> {
   try {
     const found = await stat(file);
     if (!found.isFile()) throw new EngineError('not-a-file', `${file} is not a file`, { file });
-    size = found.size;
+    return found.size;
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
@@ -75,10 +74,16 @@ export async function checkFile(file: string): Promise<void> {
       cause,
     });
   }
-  if (size <= maxFileBytes) return;
-  throw new EngineError('file-too-large', `${file} has ${size >> 20} MB, the limit is ${maxFileBytes >> 20} MB`, {
+}
+
+/** The same for what will be held in memory as a whole. */
+export async function checkHeldFile(file: string): Promise<void> {
+  const size = await checkFile(file);
+  if (size <= maxHeldBytes) return;
+  const limit = `the limit is ${maxHeldBytes >> 20} MB for what is held in memory`;
+  throw new EngineError('file-too-large', `${file} has ${Math.round(size / 2 ** 20)} MB, ${limit}`, {
     file,
-    remedy: 'Use a part of it.',
+    remedy: 'Use a part of it. Rows to train on may be of any size as jsonl, csv, tsv, parquet or txt.',
   });
 }
 

@@ -25,57 +25,78 @@ export interface SequenceOptions {
   lengthKey?: string;
 }
 
-export interface SequenceFile {
-  sequences: Sequence[];
+/** Rows that were longer than the limit, by what became of them. */
+export interface LengthCounts {
   dropped: number;
   cut: number;
+}
+
+export interface SequenceFile extends LengthCounts {
+  sequences: Sequence[];
 }
 
 const giveWayEveryMs = 100;
 
 export type OnFraction = (fraction: number) => void;
 
-/** Gives way to other work now and then: millions of tokens take long, and the run must stay answerable. */
+/** Held as a whole. */
 export async function encodeExamples(
   source: ExampleFile,
   tokenizer: Tokenizer,
   options: SequenceOptions,
-  onProgress: OnFraction = () => {},
 ): Promise<SequenceFile> {
+  const sequences: Sequence[] = [];
+  const { file, examples } = source;
+  const counts = await encodeEach(file, examples, tokenizer, options, sequence => void sequences.push(sequence));
+  return { sequences, ...counts };
+}
+
+/**
+ * Each sequence is given away as it is made. Gives way to other work now and then: millions of tokens take long, and the run
+ * must stay answerable. `onDone` is told how many examples are done.
+ */
+export async function encodeEach(
+  file: string,
+  examples: Iterable<Example> | AsyncIterable<Example>,
+  tokenizer: Tokenizer,
+  options: SequenceOptions,
+  take: (sequence: Sequence) => void | Promise<void>,
+  onDone: (examples: number) => void = () => {},
+): Promise<LengthCounts> {
   if (options.maxLength < 2) {
     throw new EngineError('recipe-invalid', 'train.max_length must be at least 2: one token predicts nothing');
   }
-  const found: SequenceFile = { sequences: [], dropped: 0, cut: 0 };
-  let gaveWayAt = performance.now();
-  for (const [i, example] of source.examples.entries()) {
-    addExample(found, example.file ?? source.file, example, i, tokenizer, options);
+  const counts: LengthCounts = { dropped: 0, cut: 0 };
+  let [index, taken, gaveWayAt] = [0, 0, performance.now()];
+  for await (const example of examples) {
+    for (const sequence of encodeExample(counts, example.file ?? file, example, index, tokenizer, options)) {
+      await take(sequence);
+      taken += 1;
+    }
+    index += 1;
     if (performance.now() - gaveWayAt < giveWayEveryMs) continue;
-    onProgress((i + 1) / source.examples.length);
+    onDone(index);
     await new Promise(setImmediate);
     gaveWayAt = performance.now();
   }
-  if (found.sequences.length === 0) {
-    const message = `${basename(source.file)}: every row was dropped as longer than ${options.maxLength} tokens`;
-    throw new EngineError('data-empty', message, { file: source.file, remedy: 'Raise train.max_length.' });
-  }
-  return found;
+  if (taken > 0) return counts;
+  const message = `${basename(file)}: every row was dropped as longer than ${options.maxLength} tokens`;
+  throw new EngineError('data-empty', message, { file, remedy: 'Raise train.max_length.' });
 }
 
-function addExample(
-  found: SequenceFile,
+function encodeExample(
+  counts: LengthCounts,
   file: string,
   example: Example,
   index: number,
   tokenizer: Tokenizer,
   options: SequenceOptions,
-): void {
+): Sequence[] {
   const whole = encodeContent(example, tokenizer, { file, line: example.line });
+  const place = { example: index, line: example.line };
   if (example.form === 'text') {
     if (whole.ids.length < 2) throw badRow(file, example.line, 'too short: one token predicts nothing', 'Remove it.');
-    for (const part of splitText(whole.ids, options.maxLength)) {
-      found.sequences.push({ ...part, example: index, line: example.line });
-    }
-    return;
+    return splitText(whole.ids, options.maxLength).map(part => ({ ...part, ...place }));
   }
   const length = whole.ids.length;
   if (length > options.maxLength && options.tooLong === 'error') {
@@ -91,11 +112,11 @@ function addExample(
   if (kept.ids.length > options.maxLength || targetCount(kept) === 0) {
     if (!isCut && length <= options.maxLength)
       throw badRow(file, example.line, 'it has no token to learn', 'Remove it.');
-    found.dropped += 1;
-    return;
+    counts.dropped += 1;
+    return [];
   }
-  if (isCut) found.cut += 1;
-  found.sequences.push({ ...kept, example: index, line: example.line });
+  if (isCut) counts.cut += 1;
+  return [{ ...kept, ...place }];
 }
 
 /** Tokens that are really predicted and learned. */

@@ -13,12 +13,3 @@ export interface Sequences {
   at(sequence: number): Tokens | undefined;
   lengthOf(sequence: number): number;
 }
-
-export function heldSequences(held: readonly Tokens[]): Sequences {
-  return {
-    length: held.length,
-    tokens: held.reduce((sum, { ids }) => sum + ids.length, 0),
-    at: sequence => held[sequence],
-    lengthOf: sequence => held[sequence]!.ids.length,
-  };
-}

@@ -7,6 +7,7 @@ import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
+import { checkHeldFile } from '../data/lines.ts';
 import { badRow, type Row, readRecords } from '../data/records.ts';
 import { EngineError } from '../engineError.ts';
 import type { ProbeItem } from './probeSets.ts';
@@ -44,6 +45,7 @@ export async function readHarnessTask(file: string): Promise<HarnessItems> {
   const task = parseTask(file, await readTask(file));
   const dataFile = await dataOf(file, task);
   const templates = new Templates(file);
+  await checkHeldFile(dataFile);
   const items: ProbeItem[] = [];
   for await (const { line, row } of readRecords(dataFile)) {
     const context = templates.fill(task.description, row) + templates.valueOf(task.doc_to_text, row);

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import type { Content, ExampleFile } from '../data/examples.ts';
+import type { Content, Example, ExampleFile } from '../data/examples.ts';
 import { EngineError } from '../engineError.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { itemText, type ProbeSet } from './probeSets.ts';
@@ -17,25 +17,34 @@ export interface Place {
   line: number;
 }
 
-/** Every text that is trained on, by its hash. */
+/** Of the texts that are judged, those that are also trained on. Only these are held: what is trained on passes by. */
 export class TrainedTexts {
-  readonly #places = new Map<string, Place>();
+  readonly #places = new Map<string, Place | null>();
 
-  add({ file, examples }: ExampleFile): void {
-    for (const example of examples) {
-      for (const text of textsOf(example)) this.#add(text, { file: example.file ?? file, line: example.line });
+  constructor(judged: Iterable<string>) {
+    for (const text of judged) if (normalise(text) !== '') this.#places.set(textHash(text), null);
+  }
+
+  /** Where a text was seen first counts. */
+  add(file: string, example: Example): void {
+    if (this.#places.size === 0) return;
+    for (const text of textsOf(example)) {
+      const hash = textHash(text);
+      if (this.#places.get(hash) === null) {
+        this.#places.set(hash, { file: example.file ?? file, line: example.line });
+      }
     }
   }
 
   find(text: string): Place | undefined {
-    return this.#places.get(textHash(text));
+    return this.#places.get(textHash(text)) ?? undefined;
   }
+}
 
-  #add(text: string, place: Place): void {
-    if (normalise(text) === '') return;
-    const hash = textHash(text);
-    if (!this.#places.has(hash)) this.#places.set(hash, place);
-  }
+/** Every text of which it must be known whether it is trained on. */
+export function* judgedTexts(sets: ProbeSet[], evals: ExampleFile[]): Iterable<string> {
+  for (const { items } of sets) for (const item of items) yield itemText(item);
+  for (const { examples } of evals) for (const example of examples) yield wholeText(example);
 }
 
 /** Throws `probe-overlap`, naming the first of the items found and where it is trained on. */

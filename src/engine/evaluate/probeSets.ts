@@ -4,6 +4,7 @@
  */
 import { basename, extname } from 'node:path';
 import { readParagraphs } from '../data/examples.ts';
+import { checkHeldFile } from '../data/lines.ts';
 import { badRow, hasRecords, readRecords, recordEndings } from '../data/records.ts';
 import { EngineError } from '../engineError.ts';
 import { type HarnessItems, readHarnessTask } from './harnessTask.ts';
@@ -75,6 +76,7 @@ async function readRows(file: string): Promise<ProbeItem[]> {
       },
     );
   }
+  await checkHeldFile(file);
   const items: ProbeItem[] = [];
   for await (const { line, row } of readRecords(file)) {
     const item = parseItem(row, file, line);

@@ -5,19 +5,37 @@
  * punctuation is a word). A set is `replayed` when, on average over its items, at least half of an item's templates occur in
  * the replay rows. It is a rule about wording: replay that teaches the same thing in other words is not found by it.
  */
-import type { ExampleFile } from '../data/examples.ts';
+import type { Content } from '../data/examples.ts';
 import { wholeText } from './overlap.ts';
 import { itemText, type ProbeSet } from './probeSets.ts';
 
 export const replayedThreshold = 0.5;
 const templateWords = 4;
 
-export function replayTemplates({ examples }: ExampleFile): Set<string> {
-  return new Set(examples.flatMap(example => templatesOf(wholeText(example))));
+/** Of the templates of probe items, those that are replayed. Only these are held: what is replayed passes by. */
+export class ReplayedTemplates {
+  readonly #isReplayed = new Map<string, boolean>();
+
+  constructor(sets: ProbeSet[]) {
+    for (const { items } of sets) {
+      for (const item of items)
+        for (const template of templatesOf(itemText(item))) this.#isReplayed.set(template, false);
+    }
+  }
+
+  add(content: Content): void {
+    for (const template of templatesOf(wholeText(content))) {
+      if (this.#isReplayed.has(template)) this.#isReplayed.set(template, true);
+    }
+  }
+
+  has(template: string): boolean {
+    return this.#isReplayed.get(template) === true;
+  }
 }
 
 /** Mean over items of the share of an item's templates that are replayed, 0 to 1. */
-export function replayedShare({ items }: ProbeSet, replayed: Set<string>): number {
+export function replayedShare({ items }: ProbeSet, replayed: ReplayedTemplates): number {
   const shares = items.map(item => {
     const templates = templatesOf(itemText(item));
     return templates.filter(template => replayed.has(template)).length / templates.length;

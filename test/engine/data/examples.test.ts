@@ -3,9 +3,9 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { readExamples } from '../../../src/engine/data/examples.ts';
+import { examplesIn, readExamples } from '../../../src/engine/data/examples.ts';
 import { readLines } from '../../../src/engine/data/lines.ts';
-import { encodeExamples, type Sequence, splitText } from '../../../src/engine/data/sequences.ts';
+import { encodeEach, encodeExamples, type Sequence, splitText } from '../../../src/engine/data/sequences.ts';
 import { ChatTemplate } from '../../../src/engine/tokenizer/chatTemplate.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/engine/tokenizer/tokenizer.ts';
 
@@ -197,16 +197,17 @@ test('conversations without a chat template are refused', async () => {
 
 test('a long file is tokenized in pieces, so that the program stays answerable meanwhile', async () => {
   const rows = Array.from({ length: 4000 }, (_, i) => ({ text: `row ${i} ${'the cat sat on the mat '.repeat(20)}` }));
-  const source = await readExamples(await write(rows));
+  const file = await write(rows);
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
-  const fractions: number[] = [];
-  await encodeExamples(source, tokenizer, options, fraction => fractions.push(fraction));
+  const done: number[] = [];
+  const take = (): void => {};
+  await encodeEach(file, examplesIn(file), tokenizer, options, take, examples => done.push(examples));
   clearInterval(timer);
-  assert.ok(fractions.length > 0 && turns > 0, `${fractions.length} reports, ${turns} turns`);
+  assert.ok(done.length > 0 && turns > 0, `${done.length} reports, ${turns} turns`);
   assert.deepEqual(
-    fractions,
-    fractions.toSorted((a, b) => a - b),
+    done,
+    done.toSorted((a, b) => a - b),
   );
 });
 

@@ -4,13 +4,15 @@ import { packRows } from '../../../src/engine/data/packing.ts';
 import { RandomStream } from '../../../src/engine/data/randomStreams.ts';
 import { RowPlan } from '../../../src/engine/data/rowPlan.ts';
 import { type Rows, rowLength, singleRows, tokenCount } from '../../../src/engine/data/rows.ts';
-import { heldSequences, type Sequences } from '../../../src/engine/data/tokens.ts';
+import type { Sequences } from '../../../src/engine/data/tokens.ts';
 
 /** Sequence i is recognised by its ids. */
-const sequencesOf = (lengths: number[]): Sequences =>
-  heldSequences(
-    lengths.map((length, i) => ({ ids: new Int32Array(length).fill(i), targets: new Uint8Array(length).fill(1) })),
-  );
+const sequencesOf = (lengths: number[]): Sequences => ({
+  length: lengths.length,
+  tokens: lengths.reduce((sum, length) => sum + length, 0),
+  at: i => ({ ids: new Int32Array(lengths[i]!).fill(i), targets: new Uint8Array(lengths[i]!).fill(1) }),
+  lengthOf: i => lengths[i]!,
+});
 const pack = (lengths: number[], maxLength: number, seed = 1): Rows =>
   packRows(sequencesOf(lengths), maxLength, new RandomStream(seed, 'pack'), 0);
 const names = (rows: Rows): number[][] => [...rows].map(row => row.map(({ ids }) => ids[0]!));

@@ -49,8 +49,8 @@ test('jsonl, json, csv and tsv give the same records, each with its place', asyn
 for (const codec of ['snappy', 'zstd', 'gzip', 'none']) {
   test(`conversations in a parquet file (${codec}), over several groups of rows, are examples`, async () => {
     const file = fileURLToPath(new URL(`./fixtures/conversations.${codec}.parquet`, import.meta.url));
-    const { format, examples } = await readExamples(file);
-    assert.deepEqual([format, examples.length], ['messages', 5]);
+    const { examples } = await readExamples(file);
+    assert.equal(examples.length, 5);
     assert.deepEqual(examples[4], {
       form: 'chat',
       messages: [

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { readExamples } from '../../../src/engine/data/examples.ts';
-import { refuseProbeOverlap, TrainedTexts } from '../../../src/engine/evaluate/overlap.ts';
-import { readProbeSet } from '../../../src/engine/evaluate/probeSets.ts';
-import { replayedShare, replayTemplates } from '../../../src/engine/evaluate/replayed.ts';
+import { judgedTexts, refuseProbeOverlap, TrainedTexts } from '../../../src/engine/evaluate/overlap.ts';
+import { type ProbeSet, readProbeSet } from '../../../src/engine/evaluate/probeSets.ts';
+import { ReplayedTemplates, replayedShare } from '../../../src/engine/evaluate/replayed.ts';
 
 let folder: string;
 before(async () => {
@@ -47,6 +47,18 @@ test('a bad item is named by file and line', async () => {
   await assert.rejects(async () => readProbeSet('a', await write(' \n')), { code: 'data-empty' });
 });
 
+async function trainedOn(sets: ProbeSet[], file: string): Promise<TrainedTexts> {
+  const trained = new TrainedTexts(judgedTexts(sets, []));
+  for (const example of (await readExamples(file)).examples) trained.add(file, example);
+  return trained;
+}
+
+async function shareIn(set: ProbeSet, replay: string): Promise<number> {
+  const templates = new ReplayedTemplates([set]);
+  for (const example of (await readExamples(replay)).examples) templates.add(example);
+  return replayedShare(set, templates);
+}
+
 test('probe items among the trained rows are found whatever their spacing and case, and named', async () => {
   const probes = await readProbeSet('general', await write('The cat  sat.\n\nThe dog ran away.'));
   const overlapping = [
@@ -55,51 +67,48 @@ test('probe items among the trained rows are found whatever their spacing and ca
     await write([{ prompt: 'The dog', completion: ' ran away.' }]),
   ];
   for (const file of overlapping) {
-    const trained = new TrainedTexts();
-    trained.add(await readExamples(file));
+    const trained = await trainedOn([probes], file);
     assert.throws(() => refuseProbeOverlap([probes], trained), {
       code: 'probe-overlap',
       line: 3,
       message: /1 of 2 items of the probe set general are also trained on; .* line 3 = /,
     });
   }
-  const apart = new TrainedTexts();
-  apart.add(
-    await readExamples(
-      await write([
-        { prompt: 'The dog', completion: ' ran home.' },
-        { prompt: 'x', completion: 'The cat sat.' },
-      ]),
-    ),
+  const apart = await trainedOn(
+    [probes],
+    await write([
+      { prompt: 'The dog', completion: ' ran home.' },
+      { prompt: 'x', completion: 'The cat sat.' },
+    ]),
   );
   refuseProbeOverlap([probes], apart);
 });
 
 test('a choice overlaps when context and right answer are trained on together, a pair by its good sentence', async () => {
-  const trained = new TrainedTexts();
-  trained.add(await readExamples(await write([{ text: '1 + 1 = 2' }, { text: 'he runs' }])));
+  const file = await write([{ text: '1 + 1 = 2' }, { text: 'he runs' }]);
   const sets = [[choice], [{ good: 'he runs', bad: 'he run' }]];
   for (const rows of sets) {
     const set = await readProbeSet('a', await write(rows));
+    const trained = await trainedOn([set], file);
     assert.throws(() => refuseProbeOverlap([set], trained), { code: 'probe-overlap' });
   }
   const wrong = await readProbeSet('a', await write([{ ...choice, gold: 1 }]));
-  refuseProbeOverlap([wrong], trained);
+  refuseProbeOverlap([wrong], await trainedOn([wrong], file));
 });
 
 test('a set is called replayed when its wording is, whatever the numbers in it', async () => {
-  const replay = replayTemplates(await readExamples(await write('12 + 34 = 46.\n\nOn Monday the cat sat on the mat.')));
-  const share = async (rows: object[] | string) => replayedShare(await readProbeSet('a', await write(rows)), replay);
+  const replay = await write('12 + 34 = 46.\n\nOn Monday the cat sat on the mat.');
+  const share = async (rows: object[] | string) => shareIn(await readProbeSet('a', await write(rows)), replay);
   assert.equal(await share([{ context: '5 + 77 =', choices: [' 82.', ' 81.'], gold: 0 }]), 1);
   assert.equal(await share('On Monday the cat sat on the sofa.'), 4 / 6);
   assert.equal(await share('Who was that? Nobody I know.'), 0);
 });
 
 test('of the shipped examples the general texts are replayed, and nothing else is', async () => {
-  const replay = replayTemplates(await readExamples('examples/data/general.replay.txt'));
+  const replay = 'examples/data/general.replay.txt';
   const shares = await Promise.all(
     ['general.txt', 'facts.jsonl', 'arithmetic.jsonl', 'grammar.jsonl'].map(async file =>
-      replayedShare(await readProbeSet('a', `examples/data/${file}`), replay),
+      shareIn(await readProbeSet('a', `examples/data/${file}`), replay),
     ),
   );
   assert.ok(shares[0]! > 0.6, `general ${shares[0]}`);
