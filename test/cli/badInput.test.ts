@@ -282,6 +282,20 @@ const cases: Case[] = [
     line: 1,
   },
   {
+    title: 'a call of a tool where the chat template knows none',
+    files: {
+      'train.jsonl': JSON.stringify({
+        messages: [
+          { role: 'user', content: 'a' },
+          { role: 'assistant', tool_calls: [{ type: 'function', function: { name: 'add', arguments: {} } }] },
+        ],
+      }),
+    },
+    says: /train\.jsonl, line 1: .*tool_calls/,
+    remedy: /template knows tools/,
+    line: 1,
+  },
+  {
     title: 'probe rows among the training rows',
     files: { 'train.jsonl': rows(3, i => ({ text: `On day ${i} the baker walks to the market.` })) },
     says: /general/,
@@ -363,14 +377,21 @@ const cases: Case[] = [
   {
     title: 'an architecture of another family',
     prepare: onlyEmbedded(withConfig({ architectures: ['GPT2LMHeadModel'], model_type: 'gpt2' })),
-    says: /gpt2/i,
+    says: /config\.json: .*gpt2/i,
+    remedy: /engine: torch/,
   },
   {
     title: 'an unknown rope scaling',
     prepare: onlyEmbedded(withConfig({ rope_scaling: { rope_type: 'yarn', factor: 4 } })),
-    says: /yarn/,
+    says: /config\.json: .*yarn/,
+    remedy: /linear or llama3 RoPE.*engine: torch/,
   },
-  { title: 'a tokenizer that does not fit the model', prepare: withConfig({ vocab_size: 300 }), says: /vocab|300/i },
+  {
+    title: 'a tokenizer that does not fit the model',
+    prepare: withConfig({ vocab_size: 300 }),
+    says: /tokenizer has \d+ tokens, the model's vocabulary 300/,
+    remedy: /tokenizer files that came with this model/,
+  },
   {
     title: 'truncated weights',
     prepare: withModel(async m => truncate(join(m, 'model.safetensors'), 100_000)),
