@@ -14,7 +14,7 @@ import { examplesIn, readExamples } from './data/examples.ts';
 import { packRows } from './data/packing.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
-import { type Row, type Rows, singleRows } from './data/rows.ts';
+import { type MeasuredRows, type Row, type Rows, singleRows } from './data/rows.ts';
 import type { SequenceOptions } from './data/sequences.ts';
 import type { Sequences } from './data/tokens.ts';
 import { EngineError } from './engineError.ts';
@@ -245,6 +245,7 @@ async function prepareRows(
     microBatchSize: recipe.train.micro_batch_size,
     maxLength: recipe.train.max_length,
     seed: recipe.train.seed,
+    ...(recipe.train.group_by_length && { lengthOf: row => task.rows.lengthOf(row) }),
   });
   const trainSampleRows = sampleOf(task.rows);
   return {
@@ -260,7 +261,7 @@ async function prepareRows(
   };
 }
 
-function asRows(sequences: Sequences, { recipe }: StartCommand, lane: number): Rows {
+function asRows(sequences: Sequences, { recipe }: StartCommand, lane: number): MeasuredRows {
   if (!recipe.train.packing) return singleRows(sequences);
   return packRows(sequences, recipe.train.max_length, new RandomStream(recipe.train.seed, 'pack'), lane);
 }

@@ -16,7 +16,7 @@ import { autoSet } from '../recipe/autoSet.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { writeAtomic } from './atomicFile.ts';
 import type { RowPlan } from './data/rowPlan.ts';
-import { bucketStep, type Row, scoringParts, trainingParts } from './data/rows.ts';
+import { bucketStep, type Row, scoringParts } from './data/rows.ts';
 import { EngineError } from './engineError.ts';
 import { peakMemoryBytes } from './environment.ts';
 import { baseTextsOf, fingerprintsWith, knownBaseTexts } from './evaluate/baseTexts.ts';
@@ -190,7 +190,7 @@ function training(start: StartCommand, run: PreparedRun, files: Files): Prepared
   return {
     steps,
     rows: { task: task.length, replay: replay.length },
-    batch: { taskRows, taskMicroRows, replayMicroRows, lengthStep: bucketStep(maxLength, trainingParts) },
+    batch: { taskRows, taskMicroRows, replayMicroRows, lengthStep: bucketStep(maxLength, plan.lengthParts) },
     klRows: trainSampleRows,
     identity: contentIdentity(start, files),
     ...countsOf(run, start.recipe.retain),

@@ -37,6 +37,7 @@ const plainKeys: Record<string, keyof Train> = {
   cutoff_len: 'max_length',
   sample_packing: 'packing',
   packing: 'packing',
+  group_by_length: 'group_by_length',
   learning_rate: 'learning_rate',
   warmup_steps: 'warmup_steps',
   weight_decay: 'weight_decay',

@@ -13,6 +13,7 @@ const axolotl = {
   datasets: [{ path: 'json', data_files: 'data/rows.jsonl', type: 'alpaca' }],
   sequence_len: 2048,
   sample_packing: true,
+  group_by_length: true,
   micro_batch_size: 2,
   gradient_accumulation_steps: 4,
   num_epochs: 3,
@@ -53,6 +54,7 @@ test('a configuration of axolotl becomes a recipe that is valid, and what has no
     train: {
       max_length: 2048,
       packing: true,
+      group_by_length: true,
       learning_rate: 2e-4,
       weight_decay: 0,
       num_epochs: 3,

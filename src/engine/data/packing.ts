@@ -3,7 +3,7 @@
  * nothing empty, and within windows of a random order it needs little memory and still mixes. Knows nothing of tokens.
  */
 import type { RandomStream } from './randomStreams.ts';
-import { type Rows, rowsBy } from './rows.ts';
+import { type MeasuredRows, rowsBy } from './rows.ts';
 import type { Sequences } from './tokens.ts';
 
 /** What a run is told to have been packed by: rows that are put together otherwise are another run. */
@@ -13,7 +13,7 @@ export const packedBy = 'best fit';
 const windowSize = 4096;
 
 /** Done once: the packed rows are the rows of every epoch. */
-export function packRows(sequences: Sequences, maxLength: number, stream: RandomStream, lane: number): Rows {
+export function packRows(sequences: Sequences, maxLength: number, stream: RandomStream, lane: number): MeasuredRows {
   const order = stream.permutation(sequences.length, lane);
   /** Row r holds the sequences order[starts[r] .. starts[r + 1]]. */
   const starts = [0];
@@ -24,9 +24,12 @@ export function packRows(sequences: Sequences, maxLength: number, stream: Random
     for (const row of rows) starts.push(starts.at(-1)! + row.length);
   }
   const firsts = Int32Array.from(starts);
-  return rowsBy(firsts.length - 1, row => {
-    return [...order.subarray(firsts[row], firsts[row + 1])].map(i => sequences.at(i)!);
-  });
+  const inRow = (row: number): number[] => [...order.subarray(firsts[row], firsts[row + 1])];
+  return rowsBy(
+    firsts.length - 1,
+    row => inRow(row).map(i => sequences.at(i)!),
+    row => inRow(row).reduce((sum, i) => sum + sequences.lengthOf(i), 0),
+  );
 }
 
 interface OpenRow {

@@ -5,7 +5,16 @@
 import type { Batch } from '../batch.ts';
 import { EngineError } from '../engineError.ts';
 import { RandomStream, type StreamName } from './randomStreams.ts';
-import { makeBatch, type Row, type Rows, replayKind, rowLength, taskKind } from './rows.ts';
+import {
+  makeBatch,
+  type Row,
+  type Rows,
+  replayKind,
+  rowLength,
+  scoringParts,
+  taskKind,
+  trainingParts,
+} from './rows.ts';
 
 export interface RowPlanOptions {
   task: Rows;
@@ -15,6 +24,8 @@ export interface RowPlanOptions {
   microBatchSize: number;
   maxLength: number;
   seed: number;
+  /** Of each task row, where rows of about the same length are to come together. */
+  lengthOf?: (row: number) => number;
 }
 
 /** What a step takes, by number: of task rows and of replay rows. */
@@ -32,6 +43,8 @@ export interface StepRows {
   taskTokens: number;
 }
 
+const batchesTogether = 50;
+
 export class RowPlan {
   readonly #options: RowPlanOptions;
   readonly #task: EndlessRows;
@@ -45,7 +58,7 @@ export class RowPlan {
     if (options.task.length === 0) throw new EngineError('data-empty', 'There are no task rows');
     if (replay && replay.rows.length === 0) throw new EngineError('data-empty', 'There are no replay rows');
     this.replayQuota = replay ? (batchSize * replay.share) / (1 - replay.share) : 0;
-    this.#task = new EndlessRows(options.task.length, options.seed, 'order');
+    this.#task = new EndlessRows(options.task.length, options.seed, 'order', order => this.#grouped(order));
     this.#replay = replay ? new EndlessRows(replay.rows.length, options.seed, 'replay') : null;
   }
 
@@ -57,6 +70,11 @@ export class RowPlan {
   /** All rows that are drawn from. */
   get rows(): { task: Rows; replay: Rows } {
     return { task: this.#options.task, replay: this.#options.replay?.rows ?? [] };
+  }
+
+  /** Of the longest that a batch's length may be. */
+  get lengthParts(): number {
+    return this.#options.lengthOf ? scoringParts : trainingParts;
   }
 
   /** Rows of a micro-batch of each kind. */
@@ -77,7 +95,7 @@ export class RowPlan {
   /** The same in batches. */
   at(step: number): StepRows {
     const { maxLength } = this.#options;
-    const { rows } = this;
+    const { rows, lengthParts: parts } = this;
     const drawn = this.drawn(step);
     const task = drawn.task.map(row => rows.task.at(row)!);
     const replay = drawn.replay.map(row => rows.replay.at(row)!);
@@ -87,12 +105,23 @@ export class RowPlan {
       task,
       replay,
       microBatches: [
-        ...microBatches(task, taskKind, { rows: microRows.task, maxLength }),
-        ...microBatches(replay, replayKind, { rows: microRows.replay, maxLength }),
+        ...microBatches(task, taskKind, { rows: microRows.task, maxLength, parts }),
+        ...microBatches(replay, replayKind, { rows: microRows.replay, maxLength, parts }),
       ],
       tokens: taskTokens + replay.reduce((sum, row) => sum + rowLength(row), 0),
       taskTokens,
     };
+  }
+
+  /** As Hugging Face's sampler has it: the longest first within so many batches of the random order. */
+  #grouped(order: Int32Array): Int32Array {
+    const { lengthOf, batchSize } = this.#options;
+    if (!lengthOf) return order;
+    const batches = Math.max(1, Math.min(batchesTogether, Math.floor(order.length / (4 * batchSize))));
+    for (let from = 0; from < order.length; from += batches * batchSize) {
+      order.subarray(from, from + batches * batchSize).sort((a, b) => lengthOf(b) - lengthOf(a));
+    }
+    return order;
   }
 
   #replayedUntil(step: number): number {
@@ -103,7 +132,7 @@ export class RowPlan {
 /** `rows` in as few blocks of at most `most` as there can be: how many to a block. */
 const evenBlocks = (rows: number, most: number): number => (rows === 0 ? 0 : Math.ceil(rows / Math.ceil(rows / most)));
 
-function microBatches(rows: Row[], kind: number, size: { rows: number; maxLength: number }): Batch[] {
+function microBatches(rows: Row[], kind: number, size: { rows: number; maxLength: number; parts: number }): Batch[] {
   const batches: Batch[] = [];
   for (let from = 0; from < rows.length; from += size.rows) {
     batches.push(makeBatch(rows.slice(from, from + size.rows), kind, size));
@@ -115,11 +144,13 @@ function microBatches(rows: Row[], kind: number, size: { rows: number; maxLength
 class EndlessRows {
   readonly #count: number;
   readonly #stream: RandomStream;
+  readonly #arrange: (order: Int32Array) => Int32Array;
   #epoch = -1;
   #order: Int32Array = new Int32Array();
 
-  constructor(count: number, seed: number, name: StreamName) {
+  constructor(count: number, seed: number, name: StreamName, arrange = (order: Int32Array) => order) {
     this.#count = count;
+    this.#arrange = arrange;
     this.#stream = new RandomStream(seed, name);
   }
 
@@ -131,7 +162,7 @@ class EndlessRows {
     const epoch = Math.floor(k / this.#count);
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#order = this.#stream.permutation(this.#count, epoch);
+      this.#order = this.#arrange(this.#stream.permutation(this.#count, epoch));
     }
     return this.#order[k % this.#count]!;
   }

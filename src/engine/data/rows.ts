@@ -13,14 +13,24 @@ export interface Rows extends Iterable<Row> {
   at(row: number): Row | undefined;
 }
 
-/** Every sequence a row of its own. */
-export function singleRows(sequences: Sequences): Rows {
-  return rowsBy(sequences.length, row => [sequences.at(row)!]);
+export interface MeasuredRows extends Rows {
+  /** Tokens, told without looking at them. */
+  lengthOf(row: number): number;
 }
 
-export function rowsBy(length: number, make: (row: number) => Row): Rows {
+/** Every sequence a row of its own. */
+export function singleRows(sequences: Sequences): MeasuredRows {
+  return rowsBy(
+    sequences.length,
+    row => [sequences.at(row)!],
+    row => sequences.lengthOf(row),
+  );
+}
+
+export function rowsBy(length: number, make: (row: number) => Row, lengthOf: (row: number) => number): MeasuredRows {
   return {
     length,
+    lengthOf,
     at: row => (row >= 0 && row < length ? make(row) : undefined),
     *[Symbol.iterator]() {
       for (let row = 0; row < length; row++) yield make(row);

@@ -72,10 +72,14 @@ for (const [name, lengthAt] of Object.entries(mixes)) {
       );
       const sequences = sequencesOf(lengths);
       const packed = paddingOf(packRows(sequences, maxLength, new RandomStream(1, 'pack'), 0), maxLength);
-      const plain = paddingOf(singleRows(sequences), maxLength);
-      t.diagnostic(`${count} up to ${maxLength}: ${percent(packed)} packed, ${percent(plain)} one to a row`);
+      const single = singleRows(sequences);
+      const plain = paddingOf(single, maxLength);
+      const grouped = paddingOf(single, maxLength, row => single.lengthOf(row));
+      t.diagnostic(
+        `${count} up to ${maxLength}: ${percent(packed)} packed, ${percent(plain)} one to a row, ${percent(grouped)} grouped by length`,
+      );
       assert.ok(packed <= 0.05, percent(packed));
-      assert.ok(plain > packed);
+      assert.ok(packed < grouped && grouped < plain / 2 + 0.05);
     }
   });
 }
@@ -83,8 +87,8 @@ for (const [name, lengthAt] of Object.entries(mixes)) {
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** Share of cells without a token, in the batches of one epoch. */
-function paddingOf(task: Rows, maxLength: number): number {
-  const plan = new RowPlan({ task, batchSize: 8, microBatchSize: 8, maxLength, seed: 1 });
+function paddingOf(task: Rows, maxLength: number, lengthOf?: (row: number) => number): number {
+  const plan = new RowPlan({ task, batchSize: 8, microBatchSize: 8, maxLength, seed: 1, lengthOf });
   let [cells, tokens] = [0, 0];
   for (let step = 1; step <= Math.max(1, Math.floor(task.length / 8)); step++) {
     for (const batch of plan.at(step).microBatches) {

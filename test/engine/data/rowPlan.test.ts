@@ -81,6 +81,32 @@ test('micro-batches keep below the limit, are of one kind and of few shapes', ()
   assert.deepEqual([...shapes].sort(), ['0 3x8', '1 2x8']);
 });
 
+test('rows grouped by length: each comes once an epoch, a batch has neighbours in length, and a step can be asked for alone', () => {
+  const lengthAt = (row: number): number => 3 + ((row * 7) % 14);
+  const task = rowsOf(60).map(
+    ([sequence], i): Row => [{ ids: sequence!.ids.slice(0, 1).fill(i), targets: sequence!.targets }],
+  );
+  const grouped = { ...base, task, lengthOf: lengthAt };
+  const plan = new RowPlan(grouped);
+  const steps = Array.from({ length: 30 }, (_, i) => plan.drawn(i + 1).task);
+  for (const epoch of [steps.slice(0, 15), steps.slice(15)]) {
+    assert.deepEqual(
+      epoch.flat().toSorted((a, b) => a - b),
+      task.map((_, i) => i),
+    );
+  }
+  // A quarter of 60 rows in batches of 4 is three batches: windows of 12.
+  for (let from = 0; from < 15; from += 3) {
+    const window = steps.slice(from, from + 3).flatMap(rows => rows.map(lengthAt));
+    assert.deepEqual(
+      window,
+      window.toSorted((a, b) => b - a),
+    );
+  }
+  assert.notDeepEqual(steps.slice(0, 15), steps.slice(15));
+  assert.deepEqual(new RowPlan(grouped).at(23), plan.at(23));
+});
+
 test('epochs become steps, the last one whole', () => {
   assert.equal(new RowPlan(base).stepsOf(1), 3);
   assert.equal(new RowPlan(base).stepsOf(2), 5);

@@ -105,6 +105,7 @@ const recipes: Record<string, TinyRecipe> = {
     method: { replay: { data: 'replay.txt', share: 0.37 } },
     train: { batch_size: 6, micro_batch_size: 3, max_steps: 30, max_length: 40 },
   },
+  'rows grouped by length': { train: { group_by_length: true, max_length: 64, num_epochs: 2 } },
   'packed rows with replay': {
     method: { replay: { data: 'replay.txt' } },
     train: { packing: true, max_length: 64, num_epochs: 3, lr_scheduler: 'linear', warmup_steps: 2 },
