@@ -101,6 +101,7 @@ async function runToEnd(suite: Suite, tallyFile: string, reportFile: string) {
       HOLDFAST_HOME: path.join(temporary, 'home'),
       HOLDFAST_TEST_COUNTS: tallyFile,
       HOLDFAST_TEST_REPORT: reportFile,
+      ...suite.env?.(),
     },
   });
   const chunks: Buffer[] = [];

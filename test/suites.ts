@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { isLong } from './counts.ts';
 import { checkout, hasServer, node24 } from './vscode/places.ts';
+import { softwareGpu } from './webgpu/softwareGpu.ts';
 
 export interface Suite {
   name: string;
@@ -16,6 +17,8 @@ export interface Suite {
   needsBuild?: boolean;
   /** Why it cannot run here. */
   skip?: string;
+  /** Found out when the suite starts: what it needs may only be installed then. */
+  env?: () => Record<string, string>;
 }
 
 const unitAreas = [
@@ -98,6 +101,10 @@ export function allSuites(): Suite[] {
     nodeTests('pages', 'pages in a browser', testFiles('pages'), browser),
     nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), browser),
     nodeTests('vsix', 'the packaged extension', testFiles('vsix'), browser),
+    nodeTests('webgpu', 'onnxruntime on a GPU that is a program on the CPU', testFiles('webgpu'), {
+      env: softwareGpu,
+      skip: hasServer ? undefined : 'the packaged browser, which has one, is for Linux x64',
+    }),
     ...(torchPython || noTorch ? torchSuites(torchPython ?? '', noTorch) : []),
     ...(tensorflow || noTensorflow
       ? [nodeTests('tensorflow', 'the runtime TensorFlow', testFiles('tensorflow'), { skip: noTensorflow })]

@@ -12,7 +12,7 @@ import { asRecipe } from './asRecipe.ts';
 const { folder, rows, length, threads, steps, warmup, parts } = JSON.parse(process.argv[2]!) as Work & {
   parts: OurParts;
 };
-const runtime = await openRuntime('onnxruntime', threads);
+const runtime = await openRuntime({ runtime: 'onnxruntime' }, threads);
 const model = await openTuningModel({ folder, recipe: asRecipe(parts), threads, runtime });
 
 let seed = 0;

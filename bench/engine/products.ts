@@ -34,7 +34,7 @@ export const products: Part = async ({ workplace, threads, rounds }) => {
   const step = plannedModel(config, asRecipe({})).programs.step(work);
   const shapes = productsOf(step);
   const flops = shapes.reduce((sum, product) => sum + product.times * flopsOf(product), 0);
-  const runtime = await openRuntime('onnxruntime', threads);
+  const runtime = await openRuntime({ runtime: 'onnxruntime' }, threads);
   const timers = await Promise.all(shapes.map(shape => timer(runtime, shape)));
   const large = await Promise.all(squares.map(n => timer(runtime, { a: [n, n], b: [n, n], options: {}, times: 1 })));
   const arm = await ourArm('ours', work);

@@ -215,10 +215,17 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
     );
 }
 
-function whatCalculates({ engine, runtime }: Recipe): Complaint[] {
-  if (engine !== 'torch' || runtime === 'auto') return [];
-  const message = `runtime: ${runtime} belongs to the embedded engine, and the recipe asks for torch`;
-  return [complaint('conflict', ['runtime'], message, 'Leave runtime out, or set engine: node.')];
+function whatCalculates({ engine, runtime, provider = 'auto' }: Recipe): Complaint[] {
+  const wishes = Object.entries({ runtime, provider }).filter(([, wish]) => wish !== 'auto');
+  if (engine === 'torch') {
+    return wishes.map(([key, wish]) => {
+      const message = `${key}: ${wish} belongs to the embedded engine, and the recipe asks for torch`;
+      return complaint('conflict', [key], message, `Leave ${key} out, or set engine: node.`);
+    });
+  }
+  if (runtime !== 'tensorflow' || provider === 'auto') return [];
+  const message = `provider: ${provider} belongs to onnxruntime, and the recipe asks for tensorflow`;
+  return [complaint('conflict', ['provider'], message, 'Leave provider out, or set runtime: onnxruntime.')];
 }
 
 function whatIsWatched({ retain }: Recipe): Complaint[] {

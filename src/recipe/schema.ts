@@ -405,6 +405,12 @@ export const recipeSchema = z.strictObject({
     .describe(
       'What the embedded engine calculates with: onnxruntime on the CPU, or tensorflow (`holdfast doctor --install tensorflow`), on an NVIDIA GPU where there is one. auto takes onnxruntime unless TensorFlow is set up and has found a GPU, and says why.',
     ),
+  provider: z
+    .enum(['auto', 'cpu', 'webgpu', 'dml', 'cuda'])
+    .optional()
+    .describe(
+      'What onnxruntime computes on: cpu, or a GPU through webgpu, dml (DirectML, on Windows) or cuda (where its libraries are). auto, the default, is the CPU: the GPUs were not measured yet. `holdfast doctor` says which open.',
+    ),
 });
 
 /** A recipe as written, after the schema: defaults filled in, method sections still optional. */

@@ -125,3 +125,18 @@ test('what the torch engine alone can do is refused without it, and not left out
   assert.deepEqual(problemsOf(`${wishes}\nengine: torch`), []);
   assert.deepEqual(problemsOf('train: { gradient_checkpointing: true, precision: auto }'), []);
 });
+
+test('a provider belongs to onnxruntime: not to tensorflow, and not to torch', () => {
+  const found = (text: string) => problemsOf(text).map(([code, path]) => [code, path]);
+  for (const fine of [
+    'provider: webgpu',
+    'provider: cuda\nruntime: onnxruntime',
+    'provider: auto\nruntime: tensorflow',
+  ])
+    assert.deepEqual(found(fine), []);
+  assert.deepEqual(found('provider: cuda\nruntime: tensorflow'), [['conflict', 'provider']]);
+  assert.deepEqual(found('provider: webgpu\nruntime: onnxruntime\nengine: torch'), [
+    ['conflict', 'runtime'],
+    ['conflict', 'provider'],
+  ]);
+});

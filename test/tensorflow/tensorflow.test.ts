@@ -20,7 +20,7 @@ assert.ok(opened.available, opened.available ? '' : opened.reason);
 const { runtime } = opened;
 after(() => runtime.close());
 
-runtimeSuite('tensorflow', runtime);
+runtimeSuite({ runtime: 'tensorflow' }, runtime);
 
 const tensors = async () => (await loadTfjs(tensorflowFolder(), 2)).memory().numTensors;
 

@@ -69,7 +69,7 @@ export async function computedEstimate(
   { run, bytes, freeBytes }: MemoryEstimate,
   { steps, sets }: PreparedRun,
 ): Promise<EstimateEvent> {
-  const runtime = await openRuntime(recipe.runtime, threads);
+  const runtime = await openRuntime(recipe, threads);
   const speed = await measureSpeed(runtime);
   await runtime.close();
 

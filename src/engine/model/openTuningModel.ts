@@ -31,7 +31,7 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
   const ownBase = teacher?.teacher === 'copy' ? shapes.keys() : plan.adapter ? [] : plan.trained;
   const separateBase = new Set(purpose === 'tune' ? ownBase : []);
 
-  const runtime = options.runtime ?? (await openRuntime(recipe.runtime, threads));
+  const runtime = options.runtime ?? (await openRuntime(recipe, threads));
   const state = new StateStore(runtime);
   const weights = await ModelWeights.open(folder);
   try {
@@ -80,7 +80,7 @@ export async function openFreshModel(options: OpenFreshModel): Promise<TuningMod
   const config = parseModelConfig(options.config);
   const shapes = parameterShapes(config);
   const plan: TuningPlan = { trained: [...shapes.keys()] };
-  const runtime = await openRuntime('onnxruntime', options.threads);
+  const runtime = await openRuntime({ runtime: 'onnxruntime' }, options.threads);
   const state = new StateStore(runtime);
   const stream = new RandomStream(options.seed, 'weights');
   let lane = 0;

@@ -174,6 +174,19 @@ export const operatorCases: OperatorCase[] = [
   { name: 'gatherRows', inputs: [[4, 3]], build: ([a], graph) => gatherRows(a!, ids(graph, 2, 0, 2, 3, 2)) },
   { name: 'addRows', inputs: [[4, 3]], build: ([a], graph) => addRows(a!, ids(graph, 1, 4, 1, 0), 5) },
   { name: 'softmax', inputs: [[2, 5]], build: ([a]) => softmax(a!) },
+  {
+    name: 'softmax of hidden scores, in one row all of them',
+    inputs: [[3, 4]],
+    build: ([a], graph) => {
+      const open = equal(reals(graph, [3, 4], 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1), reals(graph, [1], 1));
+      return softmax(where(open, a!, reals(graph, [1], -1e9)));
+    },
+  },
+  {
+    name: 'exp down to numbers too small for a normal float',
+    inputs: [[2, 3]],
+    build: ([a], graph) => exp(sub(a!, reals(graph, [2, 3], 0, 20, 60, 88, 100, 104))),
+  },
   { name: 'rmsNorm', inputs: [[2, 2, 4], [4]], build: ([a, w]) => rmsNorm(a!, w!, 1e-2) },
   {
     name: 'rotate',

@@ -56,7 +56,7 @@ for (const name of ['full', 'adapter']) {
   });
 }
 
-const runtime = await openRuntime('onnxruntime', 2);
+const runtime = await openRuntime({ runtime: 'onnxruntime' }, 2);
 after(() => runtime.close());
 
 test('onnxruntime really makes it again: its process grows by less than half', async () => {

@@ -43,7 +43,9 @@ export async function tensorsOf(name: FixtureName, file: string): Promise<Map<st
   return tensors;
 }
 
-export type RecipeParts = Partial<Pick<RecipeInput, 'adapter' | 'method' | 'train' | 'output' | 'runtime'>>;
+export type RecipeParts = Partial<
+  Pick<RecipeInput, 'adapter' | 'method' | 'train' | 'output' | 'runtime' | 'provider'>
+>;
 
 export function recipe(parts: RecipeParts = {}): ResolvedRecipe {
   const parsed = recipeSchema.parse({ model: 'tiny', data: { train: 'rows.jsonl' }, ...parts });

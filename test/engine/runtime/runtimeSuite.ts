@@ -10,15 +10,13 @@ import { adamw } from '../../../src/engine/graph/operators/adamw.ts';
 import { add, mul, neg, scale } from '../../../src/engine/graph/operators/elementwise.ts';
 import { matmul } from '../../../src/engine/graph/operators/matmul.ts';
 import { sumSquares } from '../../../src/engine/graph/operators/reduce.ts';
-import { openRuntime } from '../../../src/engine/runtime/chooseRuntime.ts';
+import { openRuntime, type RuntimeChoice } from '../../../src/engine/runtime/chooseRuntime.ts';
 import type { DeviceTensor, Runtime } from '../../../src/engine/runtime/runtime.ts';
 import { graphOf, operatorCases, values } from '../graph/operatorCases.ts';
 import { type RecipeParts, someBatch, withModel } from '../model/tinyLlama.ts';
 import { makeTinyFiles } from '../support/tinyRun.ts';
 import { eventsOf, watchedRun } from '../support/watchedRun.ts';
 import { referenceRuntime } from './referenceRuntime.ts';
-
-export type RuntimeName = 'onnxruntime' | 'tensorflow';
 
 const noState = () => assert.fail('no state');
 
@@ -34,7 +32,8 @@ const methods: Record<string, RecipeParts> = {
   'LoRA with KL': { adapter: { type: 'lora', r: 4 }, method: { regularize: { weight: 0.5 } } },
 };
 
-export function runtimeSuite(name: RuntimeName, runtime: Runtime): void {
+export function runtimeSuite(choice: RuntimeChoice, runtime: Runtime): void {
+  const name = `${choice.runtime} on ${runtime.provider}`;
   for (const operatorCase of operatorCases) {
     test(`${name}: ${operatorCase.name} and its gradient agree with the interpreter to 1e-5`, async () => {
       const { graph, inputs } = graphOf(operatorCase);
@@ -56,7 +55,7 @@ export function runtimeSuite(name: RuntimeName, runtime: Runtime): void {
   for (const [title, parts] of Object.entries(methods)) {
     test(`${name}: twenty steps of ${title} are those of the interpreter to 1e-4`, async () => {
       const expected = await curve(referenceRuntime(), parts);
-      const ours = await curve(await openRuntime(name, 1), parts);
+      const ours = await curve(await openRuntime(choice, 1), parts);
       expected.forEach((step, i) => {
         for (const [key, value] of Object.entries(step)) {
           const apart = Math.abs(ours[i]![key]! - value);
@@ -69,7 +68,7 @@ export function runtimeSuite(name: RuntimeName, runtime: Runtime): void {
   test(`${name}: a run passes the step-0 checks, learns, and says what computed it`, async () => {
     const files = await makeTinyFiles();
     const start = files.start({
-      runtime: name,
+      ...choice,
       method: { regularize: { weight: 0.5, on: ['task', 'replay'] }, replay: { data: 'replay.txt', share: 0.25 } },
     });
     const events = await watchedRun(start);
@@ -77,7 +76,7 @@ export function runtimeSuite(name: RuntimeName, runtime: Runtime): void {
     const verdicts = Object.values(checked!.checks).map(({ status }) => status);
     assert.ok(checked!.ok);
     assert.ok(verdicts.filter(status => status === 'ok').length >= 5, String(verdicts));
-    assert.equal(eventsOf(events, 'prepared')[0]!.runtime.name, name);
+    assert.equal(eventsOf(events, 'prepared')[0]!.runtime.name, runtime.name);
     assert.equal(eventsOf(events, 'prepared')[0]!.runtime.provider, runtime.provider);
     const losses = eventsOf(events, 'step').map(({ metrics }) => metrics.loss!);
     assert.ok(losses.at(-1)! < losses[0]!);
@@ -165,7 +164,7 @@ export function decayGraph(): Graph {
   return graph;
 }
 
-function stateTests(name: RuntimeName, runtime: Runtime): void {
+function stateTests(name: string, runtime: Runtime): void {
   test(`${name}: state is updated and stays with the runtime`, async () => {
     const tensor = runtime.upload(Float32Array.of(1, 2, 3, 4), [2, 2]);
     const program = await runtime.compile(decayGraph());

@@ -55,11 +55,7 @@ export function splitLargeUpdates(graph: Graph): { session: SessionGraph; update
   const gone = new Set([...large].flatMap(node => node.outputs));
 
   const handed = [...new Set([...large].flatMap(node => node.inputs))].filter(tensor => made.has(tensor));
-  const results = [
-    ...[...graph.outputs].map(([name, tensor]) => ({ name: outputName(name), tensor })),
-    ...[...graph.updates].map(([name, tensor]) => ({ name: updateName(name), tensor })),
-    ...handed.map(tensor => ({ name: handedName(tensor), tensor })),
-  ];
+  const results = [...resultsOf(graph), ...handed.map(tensor => ({ name: handedName(tensor), tensor }))];
   const session = {
     nodes: remaining,
     inputs: graph.inputs.filter(({ tensor }) => tensors.has(tensor)),
@@ -68,6 +64,18 @@ export function splitLargeUpdates(graph: Graph): { session: SessionGraph; update
   };
   return { session, updates: [...large].map(node => describe(graph, node)) };
 }
+
+/** All of a graph, for a device that makes the large updates as well as any other. */
+export function wholeGraph(graph: Graph): SessionGraph {
+  const { nodes, tensors } = liveParts(graph);
+  const inputs = graph.inputs.filter(({ tensor }) => tensors.has(tensor));
+  return { nodes, inputs, constants: graph.constants, results: resultsOf(graph) };
+}
+
+const resultsOf = ({ outputs, updates }: Graph): Named[] => [
+  ...[...outputs].map(([name, tensor]) => ({ name: outputName(name), tensor })),
+  ...[...updates].map(([name, tensor]) => ({ name: updateName(name), tensor })),
+];
 
 const handedName = (tensor: Tensor): string => `handed/${tensor.id}`;
 

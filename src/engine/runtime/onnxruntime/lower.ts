@@ -5,7 +5,7 @@ import { EngineError } from '../../engineError.ts';
 import type { Attributes, Node, Shape, Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
 import { lowerAdamw } from './lowerAdamw.ts';
-import { lowerLossHead } from './lowerLossHead.ts';
+import { type LossHeadStyle, lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
 import { type MatmulOptions, matmul, steadyMatmul } from './steadyMatmul.ts';
 
@@ -17,7 +17,9 @@ export interface LoweringArguments {
   outputs: readonly string[];
   attributes: Attributes;
 }
-type Rule = (args: LoweringArguments) => void;
+export type Rule = (args: LoweringArguments) => void;
+/** By the operator's name. */
+export type Rules = Readonly<Record<string, Rule>>;
 
 const named =
   (type: string, attributes = {}): Rule =>
@@ -28,7 +30,7 @@ const named =
 const microsoft = 'com.microsoft';
 const numbers = (value: unknown) => value as readonly number[];
 
-const rules: Record<string, Rule> = {
+const rules: Rules = {
   add: named('Add'),
   sub: named('Sub'),
   mul: named('Mul'),
@@ -109,10 +111,13 @@ const rules: Record<string, Rule> = {
     const betas = { beta1: attributes.beta1 as number, beta2: attributes.beta2 as number };
     lowerAdamw(onnx, inputs, outputs, betas);
   },
-  lossHead: args => lossHeadRule(args),
+  lossHead: args => lowerLossHeadNode(args),
 };
 
-function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArguments): void {
+export function lowerLossHeadNode(
+  { onnx, node, inputs, outputs, attributes }: LoweringArguments,
+  style?: LossHeadStyle,
+): void {
   const at = lossHeadInputs;
   const out = lossHeadOutputs;
   const input = (place: number) => inputs[place]!;
@@ -136,6 +141,7 @@ function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArgum
       wantsHidden: Boolean(outputs[out.hiddenGradient]),
       wantsHead: Boolean(outputs[out.headGradient]),
     },
+    style,
   );
   const give = (from: string | undefined, place: number) => {
     if (from && outputs[place]) onnx.node('Identity', [from], { outputs: [outputs[place]!] });
@@ -156,8 +162,9 @@ function lossHeadRule({ onnx, node, inputs, outputs, attributes }: LoweringArgum
   }
 }
 
-export function lowerNode(onnx: OnnxGraph, node: Node, nameOf: (tensor: Tensor) => string): void {
-  const rule = rules[node.operator.name];
+/** `own`: rules of a provider that wants some operators otherwise. */
+export function lowerNode(onnx: OnnxGraph, node: Node, nameOf: (tensor: Tensor) => string, own: Rules): void {
+  const rule = own[node.operator.name] ?? rules[node.operator.name];
   if (!rule) throw new EngineError('runtime', `onnxruntime has no rule for the operator ${node.operator.name}`);
   rule({
     onnx,

@@ -2,7 +2,7 @@
 import { EngineError } from '../../engineError.ts';
 import type { DType, Tensor } from '../../graph/graph.ts';
 import type { SessionGraph } from './largeUpdates.ts';
-import { lowerNode } from './lower.ts';
+import { lowerNode, type Rules } from './lower.ts';
 import { type ElementType, OnnxGraph, writeOnnxModel } from './onnxModel.ts';
 
 const elementType: Record<DType, ElementType> = { f32: 'float', i32: 'int32', bool: 'bool' };
@@ -13,7 +13,7 @@ export interface LoweredGraph {
   usedInputs: ReadonlySet<string>;
 }
 
-export function lowerGraph({ nodes, inputs, constants, results }: SessionGraph): LoweredGraph {
+export function lowerGraph({ nodes, inputs, constants, results }: SessionGraph, own: Rules = {}): LoweredGraph {
   const isResult = new Set(results.map(({ tensor }) => tensor));
   const used = new Set([...nodes.flatMap(node => node.inputs), ...isResult]);
   const onnx = new OnnxGraph();
@@ -44,7 +44,7 @@ export function lowerGraph({ nodes, inputs, constants, results }: SessionGraph):
     names.set(tensor, fresh);
     return fresh;
   };
-  for (const node of nodes) lowerNode(onnx, node, nameOf);
+  for (const node of nodes) lowerNode(onnx, node, nameOf, own);
   for (const { name, tensor } of copied) onnx.node('Identity', [nameOf(tensor)], { outputs: [name] });
   for (const { name, tensor } of results) {
     if (tensor.dtype === 'bool') throw new EngineError('runtime', `${name}: truth values cannot be a result`);

@@ -39,12 +39,27 @@ export interface LossHeadResults {
   headGradient?: string;
 }
 
-/** Logits of a chunk: small enough for a cache, large enough for a fast matrix product. */
-const chunkElements = 2 ** 20;
+/** What differs from provider to provider. */
+export interface LossHeadStyle {
+  product: typeof steadyMatmul;
+  logSoftmax: (onnx: OnnxGraph, x: string) => string;
+  /** Logits of a chunk. */
+  chunkElements: number;
+  /** As one node that runs the chunks in turn, or as the nodes of all chunks, one after the other. */
+  isScan: boolean;
+}
+
+const onProcessor: LossHeadStyle = {
+  product: steadyMatmul,
+  logSoftmax: (onnx, x) => onnx.node('LogSoftmax', [x]),
+  // Small enough for a cache, large enough for a fast matrix product.
+  chunkElements: 2 ** 20,
+  isScan: true,
+};
 const fewestTokens = 32;
 
 /** A divisor of the number of tokens: the largest that keeps a chunk small, or the smallest that is not too small. */
-export function chunkTokens({ tokens, vocabulary }: LossHeadSizes): number {
+export function chunkTokens({ tokens, vocabulary }: LossHeadSizes, { chunkElements } = onProcessor): number {
   const divisors = Array.from({ length: tokens }, (_, i) => i + 1).filter(n => tokens % n === 0);
   const small = divisors.filter(n => n >= fewestTokens && n * vocabulary <= chunkElements);
   return small.at(-1) ?? divisors.find(n => n >= fewestTokens) ?? tokens;
@@ -55,11 +70,49 @@ export function lowerLossHead(
   names: LossHeadNames,
   sizes: LossHeadSizes,
   options: LossHeadOptions,
+  style = onProcessor,
 ): LossHeadResults {
-  const chunk = chunkTokens(sizes);
-  return chunk === sizes.tokens
-    ? lowerChunk(onnx, names, sizes, options)
-    : lowerScan(onnx, names, sizes, chunk, options);
+  const chunk = chunkTokens(sizes, style);
+  if (chunk === sizes.tokens) return lowerChunk(onnx, names, sizes, options, style);
+  const lowerChunks = style.isScan ? lowerScan : lowerRow;
+  return lowerChunks(onnx, names, sizes, chunk, options, style);
+}
+
+/** Chunk after chunk; a chunk's gradient of the head is added to those before it. */
+function lowerRow(
+  onnx: OnnxGraph,
+  names: LossHeadNames,
+  { tokens, width, vocabulary }: LossHeadSizes,
+  chunk: number,
+  options: LossHeadOptions,
+  style: LossHeadStyle,
+): LossHeadResults {
+  const { teacher } = names;
+  const chunks: LossHeadResults[] = [];
+  for (let from = 0; from < tokens; from += chunk) {
+    const [start, end] = [onnx.integers([from]), onnx.integers([from + chunk])];
+    const part = (name: string) => onnx.node('Slice', [name, start, end, onnx.integers([0])]);
+    const inputs = {
+      ...{ hidden: part(names.hidden), labels: part(names.labels), weights: part(names.weights), head: names.head },
+      teacher: teacher && { ratio: part(teacher.ratio), hidden: part(teacher.hidden), head: teacher.head },
+    };
+    const results = lowerChunk(onnx, inputs, { tokens: chunk, width, vocabulary }, options, style);
+    const before = chunks.at(-1)?.headGradient;
+    if (before) results.headGradient = onnx.node('Add', [before, results.headGradient!]);
+    chunks.push(results);
+  }
+  const joined = (key: 'crossEntropy' | 'divergence' | 'hiddenGradient') => {
+    if (!chunks[0]![key]) return undefined;
+    return onnx.node(
+      'Concat',
+      chunks.map(results => results[key]!),
+      { attributes: { axis: 0 } },
+    );
+  };
+  return {
+    ...{ crossEntropy: joined('crossEntropy')!, divergence: joined('divergence') },
+    ...{ hiddenGradient: joined('hiddenGradient'), headGradient: chunks.at(-1)!.headGradient },
+  };
 }
 
 /** Runs the chunks in turn; the head's gradient is carried from one to the next. */
@@ -69,6 +122,7 @@ function lowerScan(
   { tokens, width, vocabulary }: LossHeadSizes,
   chunk: number,
   options: LossHeadOptions,
+  style: LossHeadStyle,
 ): LossHeadResults {
   const chunks = tokens / chunk;
   const body = new OnnxGraph(onnx);
@@ -95,6 +149,7 @@ function lowerScan(
     },
     { tokens: chunk, width, vocabulary },
     options,
+    style,
   );
 
   const outputs: string[] = [];
@@ -133,13 +188,14 @@ function lowerChunk(
   inputs: LossHeadNames,
   { tokens, width, vocabulary }: LossHeadSizes,
   options: LossHeadOptions,
+  { product, logSoftmax }: LossHeadStyle,
 ): LossHeadResults {
   const column = (x: string) => onnx.node('Unsqueeze', [x, onnx.integers([1])]);
   const logitsOf = (hidden: string, head: string) =>
-    steadyMatmul(onnx, [hidden, head], { rows: tokens, inner: width, columns: vocabulary }, { transposeB: true });
+    product(onnx, [hidden, head], { rows: tokens, inner: width, columns: vocabulary }, { transposeB: true });
 
   const logits = logitsOf(inputs.hidden, inputs.head);
-  const logProbabilities = onnx.node('LogSoftmax', [logits]);
+  const logProbabilities = logSoftmax(onnx, logits);
   const probabilities = onnx.node('Exp', [logProbabilities]);
   const labels = column(inputs.labels);
   const picked = onnx.node('GatherElements', [logProbabilities, labels], { attributes: { axis: 1 } });
@@ -160,6 +216,7 @@ function lowerChunk(
       { logits, logProbabilities, probabilities },
       logitsOf(inputs.teacher.hidden, inputs.teacher.head),
       options,
+      logSoftmax,
     );
     outputs.divergence = divergence.value;
     if (wantsGradient) {
@@ -172,12 +229,12 @@ function lowerChunk(
     const weights = column(inputs.weights);
     if (options.wantsHidden) {
       const shape = { rows: tokens, inner: vocabulary, columns: width };
-      outputs.hiddenGradient = onnx.node('Mul', [steadyMatmul(onnx, [logitsGradient, inputs.head], shape), weights]);
+      outputs.hiddenGradient = onnx.node('Mul', [product(onnx, [logitsGradient, inputs.head], shape), weights]);
     }
     if (options.wantsHead) {
       const weighted = onnx.node('Mul', [inputs.hidden, weights]);
       const shape = { rows: vocabulary, inner: tokens, columns: width };
-      outputs.headGradient = steadyMatmul(onnx, [logitsGradient, weighted], shape, { transposeA: true });
+      outputs.headGradient = product(onnx, [logitsGradient, weighted], shape, { transposeA: true });
     }
   }
   return outputs;
@@ -190,13 +247,17 @@ interface Tuned {
 }
 
 /** KL of the chunk's tokens and its gradient with respect to the tuned logits. */
-function lowerDivergence(onnx: OnnxGraph, tuned: Tuned, baseLogits: string, options: LossHeadOptions) {
-  const { direction, temperature } = options;
-  const cooled = (logits: string) =>
-    onnx.node('LogSoftmax', [onnx.node('Mul', [logits, onnx.scalar(1 / temperature)])]);
+function lowerDivergence(
+  onnx: OnnxGraph,
+  tuned: Tuned,
+  baseLogits: string,
+  { direction, temperature }: LossHeadOptions,
+  logSoftmax: LossHeadStyle['logSoftmax'],
+) {
+  const cooled = (logits: string) => logSoftmax(onnx, onnx.node('Mul', [logits, onnx.scalar(1 / temperature)]));
   const logTuned = temperature === 1 ? tuned.logProbabilities : cooled(tuned.logits);
   const probTuned = temperature === 1 ? tuned.probabilities : onnx.node('Exp', [logTuned]);
-  const logBase = temperature === 1 ? onnx.node('LogSoftmax', [baseLogits]) : cooled(baseLogits);
+  const logBase = temperature === 1 ? logSoftmax(onnx, baseLogits) : cooled(baseLogits);
   const rowSum = (x: string, keep: boolean) =>
     onnx.node('ReduceSum', [x, onnx.integers([1])], { attributes: { keepdims: keep ? 1 : 0 } });
   const overT = (x: string) => (temperature === 1 ? x : onnx.node('Mul', [x, onnx.scalar(1 / temperature)]));

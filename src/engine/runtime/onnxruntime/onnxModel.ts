@@ -12,6 +12,9 @@ const attributeTypes = { float: 1, integer: 2, string: 3, graph: 5, integers: 7 
 /** A number is an integer; a real number is written { float: x }. */
 export type OnnxAttribute = number | string | readonly number[] | { float: number } | { graph: OnnxGraph };
 
+/** Of one axis; a name where it is known when the model is run. */
+export type Extent = number | string;
+
 export interface NodeOptions {
   attributes?: Record<string, OnnxAttribute>;
   /** Names of the outputs; an empty string leaves one out. Default: one new name. */
@@ -44,12 +47,12 @@ export class OnnxGraph {
     return this.#names.next();
   }
 
-  input(name: string, type: ElementType, shape: readonly number[]): string {
+  input(name: string, type: ElementType, shape: readonly Extent[]): string {
     this.#inputs.push(valueInfo(name, type, shape));
     return name;
   }
 
-  output(name: string, type: ElementType, shape: readonly number[]): void {
+  output(name: string, type: ElementType, shape: readonly Extent[]): void {
     this.#outputs.push(valueInfo(name, type, shape));
   }
 
@@ -119,9 +122,12 @@ function tensor(name: string, data: Float32Array | Int32Array | BigInt64Array, s
   return writer.bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }
 
-function valueInfo(name: string, type: ElementType, shape: readonly number[]): ProtobufWriter {
+function valueInfo(name: string, type: ElementType, shape: readonly Extent[]): ProtobufWriter {
   const dimensions = new ProtobufWriter();
-  for (const extent of shape) dimensions.message(1, new ProtobufWriter().integer(1, extent));
+  for (const extent of shape) {
+    const isKnown = typeof extent === 'number';
+    dimensions.message(1, isKnown ? new ProtobufWriter().integer(1, extent) : new ProtobufWriter().string(2, extent));
+  }
   const tensorType = new ProtobufWriter().integer(1, elementTypes[type]).message(2, dimensions);
   return new ProtobufWriter().string(1, name).message(2, new ProtobufWriter().message(1, tensorType));
 }

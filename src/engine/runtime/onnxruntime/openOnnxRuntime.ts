@@ -1,45 +1,69 @@
-/** The onnxruntime runtime on the CPU: sessions over our graphs, state in buffers that are updated in place. */
+/**
+ * The onnxruntime runtime: sessions over our graphs. Here, state lies in the host's memory and is updated in place,
+ * whichever provider computes; WebgpuRuntime keeps it on the GPU.
+ */
 import type * as Ort from 'onnxruntime-node';
+import { type GpuProvider, type Provider, softwareGpu, whyClosed } from '../../../runs/providers.ts';
 import { EngineError } from '../../engineError.ts';
 import { estimateCost } from '../../graph/cost.ts';
-import { type Graph, type Input, type Shape, size } from '../../graph/graph.ts';
+import type { Graph, Input, Shape } from '../../graph/graph.ts';
 import { donatedState } from '../donation.ts';
 import type { BatchValues, DeviceTensor, OpenedRuntime, Program, Runtime, ScalarValues } from '../runtime.ts';
 import { AdamwBlock } from './adamwKernel.ts';
+import { copyingModel, DeviceCopies } from './deviceCopies.ts';
+import { checkFills, hostValue, missing } from './hostValues.ts';
 import { type LargeUpdate, type Operand, outputName, splitLargeUpdates, updateName } from './largeUpdates.ts';
 import { lowerGraph } from './lowerGraph.ts';
+import { baseOptions } from './sessionOptions.ts';
+import { WebgpuRuntime } from './webgpuRuntime.ts';
 
 export interface OnnxRuntimeOptions {
   /** Threads within an operator. Default: as many as onnxruntime finds cores. */
   threads?: number;
   /** Why it was chosen. */
   reason?: string;
+  /** What computes; default: the CPU. */
+  provider?: Provider;
 }
 
-/** Loads the native library; where there is none for this platform, says so instead of failing. */
+/** Loads the native library; where there is none for this platform, or its provider does not open, says so. */
 export async function openOnnxRuntime(options: OnnxRuntimeOptions = {}): Promise<OpenedRuntime> {
+  const { threads = 0, reason = 'the CPU runs everywhere', provider = 'cpu' } = options;
+  let ort: typeof Ort;
   try {
     const module = (await import('onnxruntime-node')) as typeof Ort & { default?: typeof Ort };
-    return { available: true, runtime: new OnnxRuntime(module.default ?? module, options) };
+    ort = module.default ?? module;
   } catch (error) {
-    const platform = `${process.platform}-${process.arch}`;
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
     return {
       available: false,
-      reason: `onnxruntime has no library that loads on ${platform}: ${why}`,
+      reason: `onnxruntime has no library that loads on ${process.platform}-${process.arch}: ${messageOf(error).split('\n')[0]}`,
       remedy: 'It runs on Linux (glibc), macOS on Apple silicon and Windows. Install Holdfast again there.',
     };
   }
+  const version = ort.env.versions.node ?? ort.env.versions.common;
+  if (provider === 'cpu')
+    return { available: true, runtime: new HostRuntime(ort, { provider, threads, reason, version }) };
+  try {
+    return { available: true, runtime: await openGpu(ort, { provider, threads, reason, version }) };
+  } catch (error) {
+    return { available: false, ...whyClosed(provider, messageOf(error)) };
+  }
 }
 
-const sessionOptions = {
-  // Waiting threads spin within a run, where the next operator is microseconds away, and sleep between runs.
-  intra_op: { allow_spinning: '1' },
-  force_spinning_stop: '1',
-  // The exponential of a hidden token's score passes through such numbers, for which a processor takes a hundred times as
-  // long: a softmax with a causal mask took four times as long as one without. Holds for the whole process.
-  set_denormal_as_zero: '1',
-};
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function openGpu(ort: typeof Ort, options: RuntimeOptions & { provider: GpuProvider }): Promise<Runtime> {
+  const { provider, threads, reason } = options;
+  if (provider !== 'webgpu') {
+    const trial = await ort.InferenceSession.create(copyingModel(), baseOptions(provider, threads));
+    await trial.release();
+    return new HostRuntime(ort, options);
+  }
+  const copies = await DeviceCopies.open(ort, baseOptions(provider, threads));
+  const software = softwareGpu();
+  const warning = software ? `; its GPU is ${software}, a program on the CPU` : '';
+  return new WebgpuRuntime(ort, copies, { ...options, reason: `${reason}${warning}` });
+}
 
 class CpuTensor implements DeviceTensor {
   readonly shape: Shape;
@@ -57,9 +81,16 @@ class CpuTensor implements DeviceTensor {
   }
 }
 
-class OnnxRuntime implements Runtime {
+interface RuntimeOptions {
+  provider: Provider;
+  threads: number;
+  reason: string;
+  version: string;
+}
+
+class HostRuntime implements Runtime {
   readonly name = 'onnxruntime';
-  readonly provider = 'cpu';
+  readonly provider: Provider;
   readonly reason: string;
   readonly version: string;
   readonly #ort: typeof Ort;
@@ -67,10 +98,11 @@ class OnnxRuntime implements Runtime {
   /** By the weight that is in it. */
   readonly #blocks: Blocks = new WeakMap();
 
-  constructor(ort: typeof Ort, { threads = 0, reason = 'the CPU runs everywhere' }: OnnxRuntimeOptions) {
+  constructor(ort: typeof Ort, { provider, threads, reason, version }: RuntimeOptions) {
     this.#ort = ort;
     this.#threads = threads;
-    this.version = ort.env.versions.node ?? ort.env.versions.common;
+    this.provider = provider;
+    this.version = version;
     this.reason = reason;
   }
 
@@ -78,22 +110,16 @@ class OnnxRuntime implements Runtime {
     const { session: part, updates } = splitLargeUpdates(graph);
     const { model, usedInputs } = lowerGraph(part);
     const session = await this.#ort.InferenceSession.create(model, {
-      executionProviders: [this.provider],
-      intraOpNumThreads: this.#threads,
-      logSeverityLevel: 3,
-      // With a pattern every session holds its memory twice: piecewise from its first run, whole from its second.
-      enableMemPattern: false,
+      ...baseOptions(this.provider, this.#threads),
       // A pool of its own, which is never given back, is worth it where the same graph runs again and again.
       enableCpuMemArena: graph.updates.size > 0,
-      extra: { session: sessionOptions },
     });
     const results = part.results.map(({ name }) => name);
     return new OnnxProgram(this.#ort, graph, { session, usedInputs, results }, updates, this.#blocks);
   }
 
   upload(values: Float32Array, shape: Shape): DeviceTensor {
-    if (values.length !== size(shape))
-      throw new EngineError('runtime', `${values.length} values do not fill [${shape}]`);
+    checkFills(values, shape);
     return new CpuTensor(new this.#ort.Tensor('float32', values, shape));
   }
 
@@ -164,7 +190,7 @@ class OnnxProgram implements Program {
     const feeds: Values = {};
     for (const input of this.#inputs) {
       feeds[input.name] =
-        input.kind === 'state' ? onnxValue(state(input.name)) : this.#hostValue(input, batch, scalars);
+        input.kind === 'state' ? onnxValue(state(input.name)) : hostValue(this.#ort, input, batch, scalars);
     }
     const fetches: Record<string, Ort.Tensor | null> = {};
     for (const name of this.#session.results) fetches[name] = null;
@@ -212,26 +238,10 @@ class OnnxProgram implements Program {
     return Math.fround(value);
   }
 
-  #hostValue({ name, kind, tensor }: Input, batch: BatchValues, scalars: ScalarValues): Ort.Tensor {
-    const values = kind === 'scalar' ? scalarValue(scalars[name]) : batch[name];
-    if (!values) throw missing(kind, name);
-    if (values.length !== size(tensor.shape)) {
-      throw new EngineError('runtime', `${name} has ${values.length} values instead of [${tensor.shape}]`);
-    }
-    return values instanceof Int32Array
-      ? new this.#ort.Tensor('int32', values, tensor.shape)
-      : new this.#ort.Tensor('float32', values, tensor.shape);
-  }
-
   async close(): Promise<void> {
     await this.#session.session.release();
   }
 }
-
-const scalarValue = (value: number | undefined) => (value === undefined ? undefined : Float32Array.of(value));
-
-const missing = (kind: string, name: string) =>
-  new EngineError('runtime', `The program misses its ${kind} input ${name}`);
 
 /** Scalars are rounded to f32 where the nodes of lowerAdamw would round them. */
 function runUpdate(update: LargeUpdate, block: AdamwBlock, state: States, scalar: (operand: Operand) => number): void {
