@@ -135,7 +135,7 @@ test('a provider belongs to onnxruntime: not to tensorflow, and not to torch', (
   ])
     assert.deepEqual(found(fine), []);
   assert.deepEqual(found('provider: cuda\nruntime: tensorflow'), [['conflict', 'provider']]);
-  assert.deepEqual(found('provider: webgpu\nruntime: onnxruntime\nengine: torch'), [
+  assert.deepEqual(found('runtime: onnxruntime\nprovider: webgpu\nengine: torch'), [
     ['conflict', 'runtime'],
     ['conflict', 'provider'],
   ]);

@@ -96,7 +96,7 @@ test('state is updated in the memory it came in', async () => {
 
 test('state that is still read after its update was made is not donated', () => {
   const graph = new Graph();
-  const [a, b] = [graph.some('state', [2]), graph.some('state', [2])];
+  const [a, b] = [graph.input('a', 'state', [2]), graph.input('b', 'state', [2])];
   graph.update('a', scale(b, 2));
   graph.update('b', scale(a, 3));
   assert.deepEqual([...donatedState(graph)], []);
