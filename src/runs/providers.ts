@@ -33,6 +33,10 @@ const needs: Record<GpuProvider, { platforms: readonly string[]; platformsInWord
   },
 };
 
+/** Whether onnxruntime's package for this platform has it. */
+export const isOffered = (provider: GpuProvider): boolean =>
+  needs[provider].platforms.includes(`${process.platform}-${process.arch}`);
+
 export interface Closed {
   reason: string;
   remedy: string;
@@ -40,10 +44,9 @@ export interface Closed {
 
 /** `said`: what onnxruntime gave as the cause. */
 export function whyClosed(provider: GpuProvider, said: string): Closed {
-  const { platforms, platformsInWords, remedy } = needs[provider];
-  const here = `${process.platform}-${process.arch}`;
-  if (!platforms.includes(here)) {
-    const reason = `onnxruntime has ${provider} on ${platformsInWords} alone; this is ${here}`;
+  const { platformsInWords, remedy } = needs[provider];
+  if (!isOffered(provider)) {
+    const reason = `onnxruntime has ${provider} on ${platformsInWords} alone; this is ${process.platform}-${process.arch}`;
     return { reason, remedy: 'Leave provider out, or set provider: cpu.' };
   }
   return { reason: `onnxruntime does not open ${provider} here: ${withoutPlaces(said)}`, remedy };
@@ -65,8 +68,8 @@ const softwareDrivers: [library: string, name: string][] = [
  * Which program that only plays a GPU this process has loaded as its Vulkan driver; undefined where there is none, or
  * where it cannot be told: onnxruntime does not name its adapter, so this is seen on Linux alone.
  */
-export function softwareGpu(): string | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const loaded = readFileSync('/proc/self/maps', 'utf8');
+export function softwareGpu(loaded = loadedLibraries()): string | undefined {
   return softwareDrivers.find(([library]) => loaded.includes(library))?.[1];
 }
+
+const loadedLibraries = (): string => (process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');

@@ -14,11 +14,7 @@ const folder = path.join(checkout, 'out/swiftshader');
 /** What a process needs in its environment to find it; unpacked at the first call. */
 export function softwareGpu(): Record<string, string> {
   if (!existsSync(folder)) unpack();
-  return {
-    VK_ICD_FILENAMES: path.join(folder, 'vk_swiftshader_icd.json'),
-    LD_LIBRARY_PATH: folder,
-    XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? folder,
-  };
+  return { VK_ICD_FILENAMES: path.join(folder, 'vk_swiftshader_icd.json'), LD_LIBRARY_PATH: folder };
 }
 
 function unpack(): void {

@@ -9,6 +9,7 @@ import { shippedModels } from '../../runs/allowedRoots.ts';
 import { checkEngine, engineVersion } from '../../runs/engineFolder.ts';
 import { holdfastHome } from '../../runs/home.ts';
 import { hubCache } from '../../runs/hubCache.ts';
+import { lookAtProviders } from '../../runs/lookAtProviders.ts';
 import { chooseNode } from '../../runs/nodePath.ts';
 import { nvidiaGpus } from '../../runs/nvidia.ts';
 import { errorReport } from '../../runs/runsError.ts';
@@ -54,6 +55,7 @@ export const doctor: Command = {
       await node(),
       engine(engineFolder),
       runtime(engineFolder),
+      ...(await providers(engineFolder, gpus.length > 0)),
       await tensorflow(gpus.length > 0),
       model(engineFolder),
       processors(),
@@ -128,6 +130,16 @@ function runtime(folder: string): Finding {
     const remedy = `There are binaries for Linux (glibc) and Windows on x64 and arm64, and macOS on arm64; this is ${process.platform} ${process.arch}. Install again with: npm ci`;
     return { what: 'runtime', state: 'no', found, remedy };
   }
+}
+
+/** Runs compute on the CPU unless their recipe names one of these; what a GPU lacks is of interest where there is one. */
+async function providers(folder: string, hasNvidia: boolean): Promise<Finding[]> {
+  return (await lookAtProviders(folder)).map(look => {
+    const what = look.provider;
+    if (look.isOpen) return { what, state: 'ok', found: `opens, by ${look.adapter}; for runs with provider: ${what}` };
+    const isOfInterest = what !== 'cuda' || hasNvidia;
+    return { what, state: 'info', found: look.reason, ...(isOfInterest && { remedy: look.remedy }) };
+  });
 }
 
 /** Runs do without it: what keeps it from working is no reason to complain, unless it is there. */
