@@ -3,6 +3,8 @@
 export interface CheckpointAt {
   attempt: number;
   step: number;
+  /** The user asked for it while the run went on. */
+  asked?: boolean;
 }
 
 export interface RetentionRule {
@@ -10,11 +12,13 @@ export interface RetentionRule {
   /** Multiples of this stay too. */
   keepEvery?: number;
   bestStep: number | null;
+  /** Those that were asked for may go as well: the user says so. */
+  withAsked?: boolean;
 }
 
 /**
- * What may go of the checkpoints of one curve. The newest stays whatever the rule says; of two of one step (a resume
- * came to it again) the newer attempt's stands for both.
+ * What may go of the checkpoints of one curve. The newest stays whatever the rule says, and so does what the user asked for;
+ * of two of one step (a resume came to it again) the newer attempt's stands for both.
  */
 export function expendable<C extends CheckpointAt>(checkpoints: readonly C[], rule: RetentionRule): C[] {
   if (rule.keep.includes('all')) return [];
@@ -24,7 +28,7 @@ export function expendable<C extends CheckpointAt>(checkpoints: readonly C[], ru
     (rule.keep.includes('best') && step === rule.bestStep) ||
     (rule.keepEvery !== undefined && step % rule.keepEvery === 0);
   return sorted.filter((checkpoint, index) => {
-    if (isLast(index)) return false;
+    if (isLast(index) || (checkpoint.asked && !rule.withAsked)) return false;
     const isDoubled = sorted[index + 1]?.step === checkpoint.step;
     return isDoubled || !isCounted(checkpoint);
   });

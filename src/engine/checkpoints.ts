@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { expendable } from '../domain/retention.ts';
 import type { EvaluatedEvent, StartCommand } from '../protocol/trainer.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
-import { type CheckpointName, damageOf, listCheckpoints } from '../runs/checkpointFiles.ts';
+import { askedFile, type CheckpointName, damageOf, listCheckpoints } from '../runs/checkpointFiles.ts';
+import { writeAtomic } from './atomicFile.ts';
 import { type RunIdentity, refuseOther } from './runIdentity.ts';
 import type { Counters, StateStore } from './state/stateStore.ts';
 
@@ -110,12 +111,21 @@ export class Checkpoints {
     return { folder: name, bytes };
   }
 
+  /** The one of this step was asked for: it stays until the user removes it. */
+  async keep(step: number): Promise<void> {
+    const at = this.#kept.findLastIndex(checkpoint => checkpoint.step === step);
+    const checkpoint = this.#kept[at];
+    if (!checkpoint || checkpoint.asked) return;
+    await writeAtomic(join(this.#folder, checkpoint.name, askedFile), JSON.stringify({ step }));
+    this.#kept[at] = { ...checkpoint, asked: true };
+  }
+
   /** Only once the newest is read back as it was written: there is never a moment without a checkpoint that can be used. */
   async removeOthers(bestStep: number | null): Promise<void> {
     const { keep, keep_every: keepEvery } = this.#rule;
     this.#isCleanUpDue = false;
     const goes = expendable(this.#kept, { keep, keepEvery, bestStep });
-    const abandoned = keep.includes('all') ? [] : this.#beyond;
+    const abandoned = keep.includes('all') ? [] : this.#beyond.filter(({ asked }) => !asked);
     if (goes.length + abandoned.length === 0) return;
     const newest = this.#kept.at(-1);
     const damage = newest ? await damageOf(join(this.#folder, newest.name)) : 'there is none';

@@ -68,6 +68,10 @@ export class RunControl {
     await this.#paused;
   }
 
+  get isCheckpointAsked(): boolean {
+    return this.#checkpointAsked;
+  }
+
   /** True once for each time it was asked. */
   takeCheckpointRequest(): boolean {
     const asked = this.#checkpointAsked;

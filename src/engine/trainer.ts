@@ -114,8 +114,8 @@ class Training {
       await this.#cleanUp();
       const isLast = step === this.#run.steps;
       if (step % recipe.evaluate.every === 0 && !isLast) await this.#evaluate(false);
-      const isAsked = this.#control.takeCheckpointRequest();
-      if (isAsked || isLast || step % recipe.checkpoint.every === 0) await this.#checkpoint();
+      const { isCheckpointAsked } = this.#control;
+      if (isCheckpointAsked || isLast || step % recipe.checkpoint.every === 0) await this.#checkpoint();
     }
   }
 
@@ -164,11 +164,15 @@ class Training {
 
   async #checkpoint(): Promise<void> {
     const { step } = this.#progress;
-    if (step === 0 || this.#checkpoints.has(step)) return;
-    this.#progress.seconds = this.#clock.seconds;
-    const { model, identity } = this.#run;
-    const written = await this.#write(() => this.#checkpoints.write(model.state, this.#progress, identity));
-    this.#observer({ type: 'checkpointed', step, ...written });
+    if (step === 0) return;
+    const isAsked = this.#control.takeCheckpointRequest();
+    if (!this.#checkpoints.has(step)) {
+      this.#progress.seconds = this.#clock.seconds;
+      const { model, identity } = this.#run;
+      const written = await this.#write(() => this.#checkpoints.write(model.state, this.#progress, identity));
+      this.#observer({ type: 'checkpointed', step, ...written });
+    }
+    if (isAsked) await this.#write(() => this.#checkpoints.keep(step));
   }
 
   /** Until the reader has kept everything up to the newest one, a resume may need an older one. */

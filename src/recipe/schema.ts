@@ -313,7 +313,7 @@ const checkpoint = z
       .array(z.enum(['best', 'last', 'all']))
       .min(1)
       .default(['best', 'last'])
-      .describe('Which checkpoints stay. The newest one always does.'),
+      .describe('Which checkpoints stay. The newest one and those asked for always do.'),
     keep_every: count.optional().describe('Checkpoints whose step is a multiple of this stay too.'),
   })
   .describe('What is saved on the way.');

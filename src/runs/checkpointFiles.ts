@@ -3,7 +3,7 @@
  * the tensors. Anything here may be forged or broken: links are not followed, sizes are limited.
  */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as z from 'zod';
@@ -21,10 +21,14 @@ export type Manifest = z.infer<typeof manifestSchema>;
 /** Every checkpoint has these. */
 export const checkpointFiles = ['state.safetensors', 'counters.json'] as const;
 
+/** Lies in a checkpoint that the user asked for; says nothing of its contents. */
+export const askedFile = 'asked.json';
+
 export interface CheckpointName {
   name: string;
   attempt: number;
   step: number;
+  asked?: boolean;
 }
 
 /** "a1-step-40"; `null` for any other name. */
@@ -39,6 +43,9 @@ export async function listCheckpoints(folder: string): Promise<CheckpointName[]>
   return entries
     .filter(entry => entry.isDirectory())
     .flatMap(({ name }) => checkpointNamed(name) ?? [])
+    .map(checkpoint =>
+      existsSync(join(folder, checkpoint.name, askedFile)) ? { ...checkpoint, asked: true } : checkpoint,
+    )
     .sort((a, b) => a.step - b.step || a.attempt - b.attempt);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Frees the disk of checkpoints of a run that is over, by the rule that trainers use while a run lives. The newest one
- * that can be read stays, whatever the rule says.
+ * Frees the disk of checkpoints of a run that is over, by the rule that trainers use while a run lives. Whatever the rule
+ * says, two stay: the newest that can be read, and the one that a resume would go on from.
  */
 import { lstatSync } from 'node:fs';
 import { rename, rm, utimes } from 'node:fs/promises';
@@ -9,41 +9,46 @@ import * as z from 'zod';
 import { expendable, type RetentionRule } from '../domain/retention.ts';
 import { type CheckpointName, damageOf, listCheckpoints } from './checkpointFiles.ts';
 import { folderBytes } from './diskUse.ts';
+import { loadRun } from './loadRun.ts';
+import { findResumePoint } from './resumePoint.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError } from './runsError.ts';
 import { readJsonChecked } from './safeFile.ts';
 import { isOver, statusOf } from './status.ts';
 import type { Store } from './store.ts';
 
-export type KeepRule = Pick<RetentionRule, 'keep' | 'keepEvery'>;
+export type KeepRule = Omit<RetentionRule, 'bestStep'>;
 
 export interface Cleaning {
   run: RunFolder;
   goes: { name: string; step: number; bytes: number }[];
-  stays: { name: string; step: number }[];
+  stays: { name: string; step: number; asked?: boolean }[];
 }
 
 /** What a rule would remove; nothing is. Throws for a run that lives. */
 export async function planCleaning(run: RunFolder, rule: KeepRule): Promise<Cleaning> {
-  const { status } = await statusOf(run);
-  if (!isOver(status)) {
-    const remedy = 'While it lives, checkpoint.keep of its recipe decides.';
-    throw new RunsError('run-lives', `${run.id} is ${status}`, { file: run.folder, remedy });
-  }
+  await refuseUnlessOver(run);
   const isFolder = lstatSync(run.checkpoints, { throwIfNoEntry: false })?.isDirectory();
   const checkpoints = isFolder ? await listCheckpoints(run.checkpoints) : [];
-  const good = await newestGood(run, checkpoints);
-  const bestStep = good ? await bestStepIn(run, good) : null;
-  const goes = expendable(checkpoints, { ...rule, bestStep }).filter(({ name }) => good && name !== good.name);
+  const next = checkpoints.length > 1 ? await nextBeginning(run) : null;
+  const good = next && next.name === checkpoints.at(-1)?.name ? next : await newestGood(run, checkpoints);
+  const counted = next ?? good;
+  const bestStep = counted ? await bestStepIn(run, counted) : null;
+  const isNeeded = ({ name }: CheckpointName): boolean => name === good?.name || name === next?.name;
+  const goes = good ? expendable(checkpoints, { ...rule, bestStep }).filter(checkpoint => !isNeeded(checkpoint)) : [];
   const names = new Set(goes.map(({ name }) => name));
   return {
     run,
     goes: goes.map(({ name, step }) => ({ name, step, bytes: folderBytes(join(run.checkpoints, name)) })),
-    stays: checkpoints.filter(({ name }) => !names.has(name)).map(({ name, step }) => ({ name, step })),
+    stays: checkpoints
+      .filter(({ name }) => !names.has(name))
+      .map(({ name, step, asked }) => ({ name, step, ...(asked && { asked }) })),
   };
 }
 
+/** Refuses a run that somebody has resumed since the plan was made. */
 export async function clean(store: Store, { run, goes }: Cleaning): Promise<void> {
+  await refuseUnlessOver(run);
   for (const { name } of goes) {
     const folder = join(run.checkpoints, name);
     // Out of the way in one step: half a checkpoint never carries its name.
@@ -58,6 +63,25 @@ export async function clean(store: Store, { run, goes }: Cleaning): Promise<void
   const now = Date.now() / 1000;
   await utimes(run.folder, now, now).catch(() => {});
   await store.announce();
+}
+
+async function refuseUnlessOver(run: RunFolder): Promise<void> {
+  const { status } = await statusOf(run);
+  if (isOver(status)) return;
+  const remedy = 'While it lives, checkpoint.keep of its recipe decides.';
+  throw new RunsError('run-lives', `${run.id} is ${status}`, { file: run.folder, remedy });
+}
+
+/** Where a resume would take it up: often not the newest, when its runner was killed. */
+async function nextBeginning(run: RunFolder): Promise<CheckpointName | null> {
+  try {
+    const { request, state } = await loadRun(run);
+    return (await findResumePoint({ run, request, state })).checkpoint;
+  } catch (error) {
+    // One that cannot be read goes on from nowhere.
+    if (error instanceof RunsError) return null;
+    throw error;
+  }
 }
 
 /** Without one that can be read nothing is removed: who knows what the others are good for. */

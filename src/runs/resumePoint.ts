@@ -13,6 +13,8 @@ export interface ResumePoint {
   checkpoint: CheckpointName | null;
   /** Newer ones that cannot be used, and why. */
   damaged: { name: string; damage: string }[];
+  /** Newer ones of which the journal does not tell: the curve would have a gap. Taken only by name. */
+  untold: CheckpointName[];
 }
 
 export interface Resumable {
@@ -23,14 +25,18 @@ export interface Resumable {
 
 /** `from`: a checkpoint's name or step, `start`, or nothing for the newest that can be used. */
 export async function findResumePoint({ run, request, state }: Resumable, from?: string): Promise<ResumePoint> {
-  const { offered, isBeforeFirstSave } = await offeredCheckpoints(run, state, request.parent?.checkpoint);
-  if (from === 'start') return { checkpoint: null, damaged: [] };
-  // What nobody heard of leaves a gap in the curve, and the start is not far: taken only by name.
-  if (from === undefined) return newestVerified(run, isBeforeFirstSave ? [] : offered);
+  const { told, untold, hasSaved } = await checkpointsOf(run, state, request.parent?.checkpoint);
+  const offered = [...told, ...untold];
+  if (from === 'start') return { checkpoint: null, damaged: [], untold: [] };
+  if (from === undefined) {
+    // Before the first save that was heard of the start is not far.
+    const { checkpoint, damaged } = await newestVerified(run, hasSaved ? offered : []);
+    return { checkpoint, damaged, untold: untold.filter(({ step }) => step > (checkpoint?.step ?? 0)) };
+  }
   const wanted = offered.find(({ name, step }) => name === from || String(step) === from);
   if (!wanted) throw unknownCheckpoint(run, from, offered);
   const damage = await damageOf(join(run.checkpoints, wanted.name));
-  if (damage === null) return { checkpoint: wanted, damaged: [] };
+  if (damage === null) return { checkpoint: wanted, damaged: [], untold: [] };
   const older = offered.filter(({ name }) => name !== wanted.name);
   const { checkpoint } = await newestVerified(run, older);
   throw new RunsError('checkpoint-damaged', `The checkpoint ${wanted.name} cannot be used: ${damage}`, {
@@ -39,7 +45,7 @@ export async function findResumePoint({ run, request, state }: Resumable, from?:
   });
 }
 
-async function newestVerified(run: RunFolder, offered: CheckpointName[]): Promise<ResumePoint> {
+async function newestVerified(run: RunFolder, offered: CheckpointName[]): Promise<Omit<ResumePoint, 'untold'>> {
   const damaged: ResumePoint['damaged'] = [];
   for (const checkpoint of offered) {
     const damage = await damageOf(join(run.checkpoints, checkpoint.name));
@@ -50,21 +56,20 @@ async function newestVerified(run: RunFolder, offered: CheckpointName[]): Promis
 }
 
 /**
- * First those the journal tells of: everything before them is in it too, so the curve has no gap. Then what else lies
- * there: a trainer whose runner was killed saves with nobody listening.
+ * Newest first. Those the journal tells of come before what else lies there: everything before them is in it too, so the curve
+ * has no gap. A trainer whose runner was killed saves with nobody listening.
  */
-async function offeredCheckpoints(
+async function checkpointsOf(
   run: RunFolder,
   state: RunState,
   beginning = '',
-): Promise<{ offered: CheckpointName[]; isBeforeFirstSave: boolean }> {
+): Promise<{ told: CheckpointName[]; untold: CheckpointName[]; hasSaved: boolean }> {
   const there = await listCheckpoints(run.checkpoints);
   const marked = state.marks.flatMap(({ kind, text }) => (kind === 'checkpoint' ? [text] : []));
-  const told = [...new Set([beginning, ...marked])].flatMap(name => checkpointNamed(name) ?? []);
-  const isThere = ({ name }: CheckpointName) => there.some(checkpoint => checkpoint.name === name);
-  const isTold = ({ name }: CheckpointName) => told.some(checkpoint => checkpoint.name === name);
-  const untold = there.filter(checkpoint => !isTold(checkpoint) && checkpoint.attempt === state.attempt);
-  return { offered: [...told.filter(isThere).reverse(), ...untold.reverse()], isBeforeFirstSave: told.length === 0 };
+  const names = [...new Set([beginning, ...marked])].filter(name => checkpointNamed(name));
+  const told = names.flatMap(name => there.find(checkpoint => checkpoint.name === name) ?? []);
+  const untold = there.filter(({ name, attempt }) => !names.includes(name) && attempt === state.attempt);
+  return { told: told.reverse(), untold: untold.reverse(), hasSaved: names.length > 0 };
 }
 
 function unknownCheckpoint(run: RunFolder, from: string, offered: CheckpointName[]): RunsError {

@@ -48,7 +48,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   const { request, state, status } = await loadRun(run);
   refuseUnlessOver(run, status, state);
   await refuseForeign(store, request);
-  refuseOtherSettings(request, withOverrides(request, options.overrides));
+  refuseOtherSettings(request, wantedSettings(request, options.overrides));
   if (!options.asItRan) await refuseOtherRecipe(request);
   const point = await findResumePoint({ run, request, state }, from);
   await refuseOtherFiles(run, request, point, options.trusted);
@@ -102,9 +102,22 @@ function refuseUnlessOver(run: RunFolder, { status, reason }: StatusOfRun, state
   throw new RunsError('run-not-over', `${run.id} is ${status}${reason ? `: ${reason}` : ''}`, { remedy });
 }
 
+/** Of a run that goes on as it is: what does not even fit together is no reason to mend it, but to fork. */
+function wantedSettings(request: RunRequest, overrides: string[] = []): ResolvedRecipe {
+  try {
+    return withOverrides(request, overrides);
+  } catch (cause) {
+    const message = `The run would not be the same run with ${overrides.join(', ')}; ${(cause as Error).message}`;
+    throw new RunsError('recipe-changed', message, { file: request.recipeFile, remedy: forking, cause });
+  }
+}
+
 function withOverrides({ recipe, recipeFile, name }: RunRequest, overrides: string[] = []): ResolvedRecipe {
   if (overrides.length === 0) return recipe;
-  const { variant, ...written } = recipe;
+  const { variant, ...resolved } = recipe;
+  const { micro_batch_size: micro, ...train } = resolved.train;
+  // A batch that was not cut is not cut at another size either.
+  const written = { ...resolved, train: micro === train.batch_size ? train : resolved.train };
   const fileName = basename(recipeFile);
   return { ...resolveRecipe(written, { variant: 'as-written', fileName, overrides, name }), variant };
 }

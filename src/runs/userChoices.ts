@@ -33,7 +33,7 @@ export async function changeUser(store: Store, runs: readonly RunFolder[], chang
   const lock = await lockUser(store);
   try {
     for (const run of runs) {
-      const before = (await run.user()) ?? {};
+      const before = await saidBefore(run);
       const user = applyChange(before, checked);
       removeTornWrites(run.userJson);
       if (JSON.stringify(user) !== JSON.stringify(before)) await writeJsonSafely(run.userJson, user);
@@ -44,6 +44,17 @@ export async function changeUser(store: Store, runs: readonly RunFolder[], chang
     await store.announce();
   }
   return changed;
+}
+
+/** Nothing is written over what cannot be read: it may be mended. */
+async function saidBefore(run: RunFolder): Promise<RunUser> {
+  try {
+    return (await run.user()) ?? {};
+  } catch (error) {
+    if (!(error instanceof RunsError) || error.code !== 'damaged') throw error;
+    const remedy = 'Mend it, or delete it: the run then has the name of its recipe, no tags, no star and no colour.';
+    throw new RunsError('damaged', error.message, { file: run.userJson, remedy, cause: error });
+  }
 }
 
 export function applyChange(user: RunUser, change: UserChange): RunUser {

@@ -5,19 +5,23 @@ needs; batches and random numbers follow from the step. Knows nothing of how a d
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from .atomic_file import write_atomic
 from .evaluate.evaluator import plain_means
 from .protocol import Event, Start
 from .run_identity import RunIdentity, refuse_other
 from .state.checkpoint import Counters, damage_of
 from .state.state_store import StateStore
 
+asked_file = "asked.json"
+"""Lies in a checkpoint that the user asked for; says nothing of its contents."""
 _named = re.compile(r"^a([1-9]\d{0,6})-step-(\d{1,12})$")
 
 
@@ -45,6 +49,8 @@ class CheckpointName:
     step: int
     attempt: int
     name: str
+    asked: bool = field(default=False, compare=False)
+    """The user asked for it while the run went on."""
 
 
 def resume_from(start: Start, state: StateStore, identity: RunIdentity) -> Progress:
@@ -75,7 +81,7 @@ class Checkpoints:
             if name.startswith("."):
                 _discard(self._folder, name)
         found = sorted(
-            CheckpointName(int(parts[2]), int(parts[1]), name)
+            CheckpointName(int(parts[2]), int(parts[1]), name, _is_asked(self._folder, name))
             for name in _listed(self._folder)
             if (parts := _named.match(name))
         )
@@ -101,11 +107,19 @@ class Checkpoints:
         self._is_clean_up_due = True
         return {"folder": name, "bytes": size}
 
+    def keep(self, step: int) -> None:
+        """The one of this step was asked for: it stays until the user removes it."""
+        at = next((at for at in reversed(range(len(self._kept))) if self._kept[at].step == step), None)
+        if at is None or self._kept[at].asked:
+            return
+        write_atomic(os.path.join(self._folder, self._kept[at].name, asked_file), json.dumps({"step": step}))
+        self._kept[at] = replace(self._kept[at], asked=True)
+
     def remove_others(self, best_step: int | None) -> None:
         """Only once the newest is read back as it was written: there is always a checkpoint that can be used."""
         self._is_clean_up_due = False
         goes = expendable(self._kept, self._rule, best_step)
-        abandoned = [] if "all" in self._rule["keep"] else self._beyond
+        abandoned = [] if "all" in self._rule["keep"] else [each for each in self._beyond if not each.asked]
         if not goes and not abandoned:
             return
         newest = self._kept[-1] if self._kept else None
@@ -122,8 +136,8 @@ class Checkpoints:
 
 def expendable(checkpoints: list[CheckpointName], rule: dict[str, Any], best_step: int | None) -> list[CheckpointName]:
     """
-    What may go of the checkpoints of one curve. The newest stays whatever the rule says; of two of one step (a resume
-    came to it again) the newer attempt's stands for both.
+    What may go of the checkpoints of one curve. The newest stays whatever the rule says, and so does what the user asked
+    for; of two of one step (a resume came to it again) the newer attempt's stands for both.
     """
     keep, every = rule["keep"], rule.get("keep_every")
     if "all" in keep:
@@ -136,7 +150,7 @@ def expendable(checkpoints: list[CheckpointName], rule: dict[str, Any], best_ste
     return [
         each
         for each, following in zip(ordered, ordered[1:], strict=False)
-        if following.step == each.step or not is_counted(each.step)
+        if not each.asked and (following.step == each.step or not is_counted(each.step))
     ]
 
 
@@ -162,6 +176,10 @@ def is_better(score: tuple[float, float], than: Progress) -> bool:
 
 def _listed(folder: str) -> list[str]:
     return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def _is_asked(folder: str, name: str) -> bool:
+    return os.path.exists(os.path.join(folder, name, asked_file))
 
 
 def _discard(folder: str, name: str) -> None:

@@ -73,6 +73,10 @@ class RunControl:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, patience)
 
+    @property
+    def is_checkpoint_asked(self) -> bool:
+        return self._checkpoint_asked
+
     def take_checkpoint_request(self) -> bool:
         """True once for each time it was asked."""
         with self._changed:

@@ -113,7 +113,7 @@ class Training:
             is_last = step == steps
             if step % recipe["evaluate"]["every"] == 0 and not is_last:
                 self._evaluate(final=False)
-            is_asked = self._control.take_checkpoint_request()
+            is_asked = self._control.is_checkpoint_asked
             if is_asked or is_last or step % recipe["checkpoint"]["every"] == 0:
                 self._checkpoint()
 
@@ -171,12 +171,16 @@ class Training:
 
     def _checkpoint(self) -> None:
         step = self._progress.step
-        if step == 0 or self._checkpoints.has(step):
+        if step == 0:
             return
-        self._progress = replace(self._progress, seconds=self._clock.seconds)
-        run = self._run
-        written = self._write(lambda: self._checkpoints.write(run.model.state, self._progress, run.identity))
-        self._observer({"type": "checkpointed", "step": step, **written})
+        is_asked = self._control.take_checkpoint_request()
+        if not self._checkpoints.has(step):
+            self._progress = replace(self._progress, seconds=self._clock.seconds)
+            run = self._run
+            written = self._write(lambda: self._checkpoints.write(run.model.state, self._progress, run.identity))
+            self._observer({"type": "checkpointed", "step": step, **written})
+        if is_asked:
+            self._write(lambda: self._checkpoints.keep(step))
 
     def _clean_up(self) -> None:
         """Until the reader has kept everything up to the newest one, a resume may need an older one."""

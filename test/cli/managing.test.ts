@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, readFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
@@ -22,6 +22,15 @@ async function finishedRun(): Promise<{ project: TestProject; run: RunFolder }> 
   await ended(run);
   return { project, run };
 }
+
+test('what is said of a run in a file that is damaged is not written over; the remedy names what deleting it takes', async () => {
+  const { project, run } = await finishedRun();
+  writeFileSync(run.userJson, '{"name": "my be');
+  const { code, stderr } = await holdfast(project, 'edit', run.id, '--star');
+  assert.equal(code, 2);
+  assert.match(stderr, /user\.json is not JSON\n {2}Mend it, or delete it: the run then has the name of its recipe/);
+  assert.equal(readFileSync(run.userJson, 'utf8'), '{"name": "my be');
+});
 
 test('edit names, tags, stars, colours, notes and hides a run, and ls finds it by each', async () => {
   const { project, run } = await finishedRun();

@@ -49,6 +49,8 @@ test('resume of a run whose runner was killed adopts it: nothing is missing and 
   const { code, stdout, stderr } = await holdfast(project, 'resume', run.id);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /attempt 2, from a1-step-\d0\n/);
+  // The trainer saved what it had when its runner was gone.
+  assert.match(stderr, /a1-step-15 is newer and passed over[^\n]*gap\. It is taken with: --from a1-step-15/);
   assert.match(stdout, /resumed +attempt 2, from a1-step-\d0: identical for \d+ redone steps/);
   const { state } = await loadRun(run);
   assert.equal(state.gaps, 0);
@@ -84,6 +86,21 @@ test('what would not be the same run is refused with what differs, and nothing i
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /no checkpoint "7"[\s\S]*a1-step-10, and start/);
   assert.ok(!readdirSync(run.folder).includes('resume.json'));
+});
+
+test('another batch size is answered with what a fork can do, whatever the micro-batch is; the fork takes it', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const { code, stderr } = await holdfast(project, 'resume', run.id, '--set', 'train.batch_size=2');
+  assert.equal(code, 2);
+  assert.match(stderr, /train\.batch_size was \d+, is 2[\s\S]*--fork/);
+  const cut = await holdfast(project, 'resume', run.id, '--set', 'train.micro_batch_size=3');
+  assert.match(cut.stderr, /not be the same run with train\.micro_batch_size=3[\s\S]*--fork/);
+  const words = ['resume', run.id, '--fork', '--set', 'train.batch_size=2', '--set', 'train.max_steps=60', '--json'];
+  const forked = await holdfast(project, ...words);
+  assert.equal(forked.code, 0, forked.stderr);
+  const { request } = await loadRun(project.store.run(JSON.parse(forked.stdout).id));
+  assert.deepEqual([request.recipe.train.batch_size, request.recipe.train.micro_batch_size], [2, 2]);
 });
 
 test('a recipe file that says something else by now is told with what differs; as it ran, the run goes on', async () => {

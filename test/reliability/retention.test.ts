@@ -22,7 +22,14 @@ import { openOnnxRuntime } from '../../src/engine/runtime/onnxruntime/openOnnxRu
 import { StateStore } from '../../src/engine/state/stateStore.ts';
 import type { StartCommand } from '../../src/protocol/trainer.ts';
 import type { ResolvedRecipe } from '../../src/recipe/schema.ts';
-import { type CheckpointName, checkpointNamed, damageOf, listCheckpoints } from '../../src/runs/checkpointFiles.ts';
+import {
+  type CheckpointName,
+  checkpointFiles,
+  checkpointNamed,
+  damageOf,
+  listCheckpoints,
+  manifestFile,
+} from '../../src/runs/checkpointFiles.ts';
 import { count } from '../counts.ts';
 import { uniform } from '../domain/randomValues.ts';
 import { testSeed } from './seed.ts';
@@ -46,6 +53,7 @@ process.stderr.write = (text: string | Uint8Array) => said.push(String(text)) > 
 const counts = {
   verifications: 0,
   saves: 0,
+  'checkpoints asked for': 0,
   removals: 0,
   'kills inside a save': 0,
   'kills inside a clean-up': 0,
@@ -76,6 +84,7 @@ class Story {
   #expected: CheckpointName[] = [];
   #beyond: CheckpointName[] = [];
   readonly #flipped = new Set<string>();
+  readonly #asked = new Set<string>();
 
   constructor(number: number) {
     this.#number = number;
@@ -102,8 +111,16 @@ class Story {
     const { folder: name } = await this.#checkpoints.write(state, { ...freshProgress, step: this.#step }, {});
     this.#expected.push({ name, attempt: this.#attempt, step: this.#step });
     counts.saves += 1;
+    if (this.#chance(0.1)) await this.#ask(name);
     if (this.#chance(0.06)) await this.#flipBit(name);
     await this.#cleanUp();
+  }
+
+  /** "Checkpoint now": it stays, whatever the rule and whichever attempt goes on. */
+  async #ask(name: string): Promise<void> {
+    await this.#checkpoints.keep(this.#step);
+    this.#asked.add(name);
+    counts['checkpoints asked for'] += 1;
   }
 
   async #cleanUp(): Promise<void> {
@@ -128,10 +145,13 @@ class Story {
   #applyRule(): void {
     const { keep, keep_every } = this.#rule;
     if (keep.includes('all')) return;
-    this.#beyond = [];
+    this.#beyond = this.#beyond.filter(({ name }) => this.#asked.has(name));
     const newest = this.#expected.at(-1)!;
     const byStep = new Map(this.#expected.map(checkpoint => [checkpoint.step, checkpoint]));
-    this.#expected = [...byStep.values()].filter(({ step }) => {
+    this.#expected = this.#expected.filter(checkpoint => {
+      const { name, step } = checkpoint;
+      if (this.#asked.has(name)) return true;
+      if (byStep.get(step) !== checkpoint) return false;
       if (step === newest.step || (keep.includes('best') && step === this.#best)) return true;
       return keep_every !== undefined && step % keep_every === 0;
     });
@@ -198,7 +218,7 @@ class Story {
     if (chosen === undefined || this.#flipped.has(chosen)) return;
     this.#flipped.add(chosen);
     const folder = join(this.#folder, chosen);
-    const file = join(folder, readdirSync(folder)[this.#below(3)]!);
+    const file = join(folder, [...checkpointFiles, manifestFile][this.#below(3)]!);
     const bytes = readFileSync(file);
     bytes[this.#below(bytes.length)]! ^= 1 << this.#below(8);
     writeFileSync(file, bytes);

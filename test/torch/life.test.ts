@@ -97,6 +97,21 @@ test(`killed ${count(3, 40)} times at seeded steps, a run is resumed from what i
   assert.equal(resultOf(start), resultOf(whole));
 });
 
+test('a checkpoint that was asked for outlives every clean-up, here and in the attempts after', async () => {
+  const keepsLast = { ...recipe, checkpoint: { every: 3, keep: ['last'] as const } } as TinyRecipe;
+  const start = files.start(keepsLast);
+  const askAt = whenStep(4, child => child.stdin?.write('{"type":"checkpoint"}\n'));
+  const first = await runOn('torch', start, (event, child) => {
+    if (event.type === 'checkpointed')
+      child.stdin?.write(`${JSON.stringify({ type: 'recorded', checkpoint: event.folder })}\n`);
+    askAt(event, child);
+  });
+  assert.equal(first.code, 0, first.stderr);
+  const left = await listCheckpoints(start.outputs.checkpoints);
+  assert.equal(left.filter(({ asked }) => asked).length, 1, JSON.stringify(left));
+  assert.equal(left.at(-1)?.step, 40);
+});
+
 test('a run does not go on with other data, settings or numbers than it began with', async () => {
   const start = files.start(recipe);
   await runOn(

@@ -8,18 +8,19 @@ import { bytes } from '../table.ts';
 export const clean: Command = {
   name: 'clean',
   summary: 'Remove checkpoints of runs that are over.',
-  usage: 'RUN… [--keep best,last,STEPS] [--dry-run] [--json]',
+  usage: 'RUN… [--keep best,last,STEPS] [--asked] [--dry-run] [--json]',
   options: {
     keep: {
       type: 'string',
       value: 'LIST',
       help: 'best, last, and a number of steps: multiples of it. Default: best,last.',
     },
+    asked: { type: 'boolean', help: 'Those that were asked for with holdfast checkpoint may go too.' },
     'dry-run': { type: 'boolean', short: 'n', help: 'Only say what would go.' },
     ...jsonOption,
   },
   async run({ positionals, values, output }) {
-    const rule = ruleOf(values);
+    const rule = { ...ruleOf(values), withAsked: flag(values, 'asked') };
     const isDry = flag(values, 'dry-run');
     const plans: Cleaning[] = [];
     for (const run of await findRuns(clean, positionals)) plans.push(await planCleaning(run, rule));
@@ -30,6 +31,8 @@ export const clean: Command = {
     const goes = plans.flatMap(plan => plan.goes);
     const size = goes.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0);
     output.line(`${goes.length} checkpoints ${isDry ? 'would go' : 'are gone'}, ${bytes(size)}.`);
+    const asked = plans.flatMap(plan => plan.stays).filter(checkpoint => checkpoint.asked).length;
+    if (asked > 0 && !rule.withAsked) output.line(`${asked} that were asked for stay; --asked lets them go too.`);
     output.answer(
       plans.map(({ run, goes, stays }) => ({
         id: run.id,

@@ -62,9 +62,13 @@ async function endPause(run: RunFolder, output: Output): Promise<number> {
   return 0;
 }
 
-function tell({ run, attempt, checkpoint, damaged }: Resumed, from: RunFolder, output: Output): void {
+function tell({ run, attempt, checkpoint, damaged, untold }: Resumed, from: RunFolder, output: Output): void {
   for (const { name, damage } of damaged) output.note(`${name} cannot be used and is passed over: ${damage}`);
   const where = checkpoint ? `from ${checkpoint.name}` : 'from the start: there is no checkpoint';
   if (run.id === from.id) output.note(`${run.id} goes on as attempt ${attempt}, ${where}`);
   else output.note(`${run.id} begins ${where} of ${from.id}`);
+  const [newest] = untold;
+  if (!newest) return;
+  const why = 'was saved when nobody wrote the journal any more: from there the curve would have a gap';
+  output.note(`${newest.name} is newer and passed over: it ${why}. It is taken with: --from ${newest.name}`);
 }

@@ -41,6 +41,7 @@ async function askRule(count: number): Promise<KeepRule | undefined> {
     { label: t('Best and last'), rule: { keep: ['best', 'last'] } },
     { label: t('Last'), rule: { keep: ['last'] } },
     { label: t('Best, last and every N steps…'), rule: 'every' },
+    { label: t('Last; those you asked for go too'), rule: { keep: ['last'], withAsked: true } },
   ];
   const title = count === 1 ? t('Which checkpoints stay?') : t('Which checkpoints of {0} runs stay?', count);
   const chosen = await vscode.window.showQuickPick(rules, { title });
@@ -63,6 +64,8 @@ async function confirm(plans: readonly Cleaning[]): Promise<boolean> {
   const bytes = goes.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0);
   const remove = t('Remove');
   const question = t('Remove {0} checkpoints for good? {1} become free.', goes.length, sizeWords(bytes));
-  const detail = t('Of each run, the newest checkpoint that can be read stays in any case.');
+  const detail = t(
+    'Of each run, the newest checkpoint that can be read and the one it would go on from stay in any case.',
+  );
   return (await vscode.window.showWarningMessage(question, { modal: true, detail }, remove)) === remove;
 }

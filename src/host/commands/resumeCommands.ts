@@ -66,6 +66,15 @@ async function shown(app: App, run: RunEntry, resumed: Resumed): Promise<string>
       t('{0}: the checkpoint {1} is passed over: {2}', runLabel(run), name, damage),
     );
   }
+  const [newest] = resumed.untold;
+  if (newest) {
+    const text = t(
+      '{0}: the checkpoint {1} is newer and passed over: it was saved when nobody wrote the journal any more, and the curve would have a gap.',
+      runLabel(run),
+      newest.name,
+    );
+    void vscode.window.showInformationMessage(text);
+  }
   await app.model.refresh();
   app.panels.showRun(resumed.run.id);
   return resumed.run.id;

@@ -6,6 +6,7 @@ import { evaluate } from '../../../src/engine/evaluateJob.ts';
 import { RunControl } from '../../../src/engine/runControl.ts';
 import { train } from '../../../src/engine/trainer.ts';
 import type { EvaluatedEvent, StartCommand, StepEvent, TrainerEvent } from '../../../src/protocol/trainer.ts';
+import { listCheckpoints } from '../../../src/runs/checkpointFiles.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe } from '../support/tinyRun.ts';
 import { eventsOf, modelHash, watchedRun } from '../support/watchedRun.ts';
 
@@ -246,6 +247,22 @@ test('a checkpoint can be asked for between the usual ones', async () => {
   assert.deepEqual(
     of(told, 'checkpointed').map(({ step }) => step),
     [2, 6],
+  );
+});
+
+test('a checkpoint that was asked for outlives every clean-up, also at a step that is saved anyway', async () => {
+  const start = files.start({ ...quick, checkpoint: { every: 2, keep: ['last'] } });
+  await run(start, (event, control) => {
+    if (event.type === 'checkpointed') control.recorded(event.folder);
+    if (event.type === 'step' && (event.step === 2 || event.step === 3)) control.checkpoint();
+  });
+  assert.deepEqual(
+    (await listCheckpoints(start.outputs.checkpoints)).map(({ step, asked }) => [step, asked === true]),
+    [
+      [2, true],
+      [3, true],
+      [6, false],
+    ],
   );
 });
 

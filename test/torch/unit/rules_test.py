@@ -115,6 +115,26 @@ class Retention(unittest.TestCase):
             checkpoints.remove_others(best_step=20)
             self.assertEqual(left(), ["a2-step-20", "a2-step-28"])
 
+    def test_what_the_user_asked_for_stays_whichever_attempt_goes_on(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            recipe = {"checkpoint": {"keep": ["last"]}}
+            state = StateStore()
+            state.add("w", torch.arange(3.0))
+            first = Checkpoints(Start("train", 1, recipe, {}, {"checkpoints": folder}, None, None, None, False), 0)
+            for step in (10, 20, 30):
+                first.write(state, Progress(step), {})
+                if step != 20:
+                    first.keep(step)
+            first.remove_others(best_step=None)
+            left = lambda: sorted(os.listdir(folder))  # noqa: E731
+            self.assertEqual(left(), ["a1-step-10", "a1-step-30"])
+            resumed = Start("train", 2, recipe, {}, {"checkpoints": folder}, None, None, "a1-step-10", False)
+            second = Checkpoints(resumed, from_step=10)
+            for step in (12, 14):
+                second.write(state, Progress(step), {})
+            second.remove_others(best_step=None)
+            self.assertEqual(left(), ["a1-step-10", "a1-step-30", "a2-step-14"])
+
     def test_better_is_first_what_forgets_within_its_budgets_then_what_learned_more(self) -> None:
         def evaluation(rise: float, drop: float, loss: float):
             item = lambda value, correct=True: {"loss": value, "tokens": 1, "correct": correct}  # noqa: E731
