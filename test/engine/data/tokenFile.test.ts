@@ -9,6 +9,7 @@ import { TokenWriter } from '../../../src/engine/data/tokenWriter.ts';
 import { EngineError } from '../../../src/engine/engineError.ts';
 import { prepareRun } from '../../../src/engine/prepare.ts';
 import { loadTokenizer } from '../../../src/engine/tokenizer/tokenizer.ts';
+import { noSmallDisk, onSmallDisk } from '../../runs/smallDisk.ts';
 import { makeTinyFiles, type TinyRecipe, tokenizerFolder } from '../support/tinyRun.ts';
 
 const files = await makeTinyFiles();
@@ -167,6 +168,15 @@ test('while the disk is full a write is tried again at the same place; who canno
     refused.add(tokens),
     error => error instanceof EngineError && /Cannot write/.test(error.message),
   );
+});
+
+test('a disk that is full in the middle of it: who waits goes on once there is room, who does not is told and leaves nothing', {
+  skip: noSmallDisk,
+}, async () => {
+  const story = new URL('./fullDiskStory.ts', import.meta.url);
+  const { remedy, ...told } = JSON.parse(await onSmallDisk(story, 6000, [], 60_000));
+  assert.deepEqual(told, { code: 'disk-full', left: [], said: ['disk-full'], isSame: true });
+  assert.match(remedy, /Free some space/);
 });
 
 test('tokens that nobody has used for two weeks go when others come', async () => {
