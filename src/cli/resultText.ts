@@ -43,14 +43,17 @@ function rows(result: RunResult): string[][] {
   if (typeof kl.train === 'number') rows.push(['KL to the base', `${formatNumber(kl.train)} nats/token on the task`]);
   if (trainedShare !== null)
     rows.push(['trained', `${(100 * trainedShare).toFixed(trainedShare < 0.1 ? 1 : 0)} % of the weights`]);
-  rows.push(['time', `${durationText(result.seconds)}, ${result.tokens} tokens${speed(result)}`]);
+  rows.push(['time', `${durationText(result.seconds)}${tokens(result)}`]);
   if (result.peakMemoryBytes) rows.push(['memory', bytes(result.peakMemoryBytes)]);
   if (runtime) rows.push(['runtime', `${runtime.name} on ${runtime.provider}: ${runtime.reason}`]);
   return rows;
 }
 
-const speed = ({ tokensPerSecond }: RunResult): string =>
-  tokensPerSecond ? `, ${Math.round(tokensPerSecond)} a second` : '';
+/** A program of one's own may not count them. */
+function tokens({ tokens, tokensPerSecond }: RunResult): string {
+  if (!tokens) return '';
+  return `, ${tokens} tokens${tokensPerSecond ? `, ${Math.round(tokensPerSecond)} a second` : ''}`;
+}
 
 const mark = (verdict: RunResult['verdict'] | undefined): string =>
   verdict === 'kept' ? '✓' : verdict === 'forgot' ? '✗' : '?';

@@ -256,7 +256,9 @@ test('holdfast run RECIPE -- PROGRAM starts it; a program that stands in the rec
   assert.equal(unseen.code, 2);
   assert.equal(JSON.parse(unseen.stdout).error.code, 'command-not-agreed');
   assert.match(JSON.parse(unseen.stdout).error.message, /mark\.cjs/);
-  assert.equal(holdfast(folder, ['run', 'with.tune.yaml', '--allow-command']).code, 0);
+  const allowed = holdfast(folder, ['run', 'with.tune.yaml', '--allow-command']);
+  assert.equal(allowed.code, 0);
+  assert.match(allowed.stdout, /^time +[^,]+$/m, 'nobody counted tokens');
   assert.equal(readFileSync(join(folder, 'mark'), 'utf8'), '--json,a b;;');
   assert.equal(holdfast(folder, ['run', 'plain.tune.yaml', '--']).code, 2);
 });
