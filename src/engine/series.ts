@@ -9,7 +9,7 @@ const nats = 'nats/token';
 const called = (set: string): string => (set === autoSet ? "auto, the base's own texts" : set);
 
 export function seriesOf(
-  { method }: ResolvedRecipe,
+  { method, train }: Pick<ResolvedRecipe, 'method' | 'train'>,
   sets: readonly Pick<EvaluatedSet, 'name' | 'kind'>[],
 ): SeriesEvent[] {
   const one = (name: string, label: string, unit: string, lane: SeriesEvent['lane']): SeriesEvent => {
@@ -22,6 +22,12 @@ export function seriesOf(
     ...(method.replay ? [one(stepMetrics.replayLoss, 'replay loss', nats, 'loss')] : []),
     ...(method.regularize ? [one(stepMetrics.penaltyKl, 'KL penalty', nats, 'kl')] : []),
     one(stepMetrics.gradientNorm, 'gradient norm', '', 'gradientNorm'),
+    ...(train.precision === 'f16'
+      ? [
+          one('lossScale', 'loss scale of f16', '', 'other'),
+          one('skippedSteps', 'steps skipped, f16 overflowed', 'steps', 'other'),
+        ]
+      : []),
     one(stepMetrics.learningRate, 'learning rate', '', 'learningRate'),
     one(stepMetrics.tokensPerSecond, 'speed', 'tokens/s', 'speed'),
     one(stepMetrics.tokens, 'tokens', 'tokens', 'other'),

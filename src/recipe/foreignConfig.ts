@@ -53,6 +53,11 @@ const plainKeys: Record<string, keyof Train> = {
 const microKeys = ['micro_batch_size', 'per_device_train_batch_size'];
 const schedulerKeys = ['lr_scheduler', 'lr_scheduler_type'];
 const schedulers = ['cosine', 'linear', 'constant'];
+/** Names of AdamW → whether its moments are in 8 bits. */
+const optimizers = new Map<string, boolean>([
+  ...['adamw_torch', 'adamw_torch_fused', 'adamw_hf'].map(name => [name, false] as const),
+  ...['adamw_8bit', 'adamw_bnb_8bit'].map(name => [name, true] as const),
+]);
 const dataKeys = { train: ['datasets', 'dataset'], eval: ['test_datasets', 'eval_dataset'] };
 /** Of a file that we cannot know. */
 const placeholder = 'data/train.jsonl';
@@ -64,7 +69,7 @@ export function translateConfig(config: Config, kind: ForeignKind): Translated {
   const data = dataOf(reader);
   const adapter = adapterOf(reader);
   const train = trainOf(reader);
-  const engine = adapter?.load_in_4bit ? 'torch' : undefined;
+  const engine = adapter?.load_in_4bit || train.optim ? 'torch' : undefined;
   const every = (key: string) => reader.takeIf(key, value => typeof value === 'number' && Number.isInteger(value));
   const [evaluateEvery, checkpointEvery] = [every('eval_steps'), every('save_steps')];
   const recipe = {
@@ -161,6 +166,9 @@ function trainOf(reader: Reader): Train {
     if (shape !== undefined) train.lr_scheduler = shape;
     reader.explain(key, `there are ${schedulers.join(', ')}; cosine is taken`);
   }
+  const moments = reader.takeIf('optim', value => optimizers.has(String(value)));
+  if (optimizers.get(String(moments))) train.optim = 'adamw_8bit';
+  reader.explain('optim', 'there is AdamW, with its moments in f32 or in 8 bits; adamw is taken');
   const ratio = reader.peek('warmup_ratio');
   if (typeof ratio === 'number' && typeof train.max_steps === 'number') {
     reader.take('warmup_ratio');

@@ -220,6 +220,18 @@ against another base, name its folder in \`retain.base\`: that one is measured a
 \`holdfast eval ADAPTER --base MODEL\` says how it does on the whole weights, where it was not trained. It is not merged: into 4 bits it would
 be rounded away, and merged into the weights before rounding it would be a model that nobody has measured.
 
+## Number formats of the torch engine
+
+What trains is held in f32, whatever computes: at small rates an update is below what 16 bits can tell.
+
+| key | what it saves | what it changes |
+| --- | --- | --- |
+| \`train.precision: bf16\` | half the activations; a GPU is several times faster | numbers of 8 bits; taken by itself where a GPU has them |
+| \`train.precision: f16\` | the same, on GPUs without bf16 | the loss is scaled by a power of two so that gradients do not vanish: \`lossScale\`. A step whose gradient overflows is not made, and the scale is halved: \`skippedSteps\` counts them, their \`gradientNorm\` is infinite, and the learning rate goes on with the steps. Where even an unscaled gradient overflows, the run ends and says so |
+| \`train.optim: adamw_8bit\` | three quarters of AdamW's moments, 6 bytes of each weight that trains | moments in 8 bits, of tensors of 4096 numbers and more; those of embeddings stay in f32. Needs bitsandbytes. The run's record says what the state weighs |
+
+All of it is part of a run's identity, with the version of bitsandbytes, and goes on exactly after a stop; a checkpoint holds safetensors and JSON alone.
+
 ## Stop rules
 
 \`stop_if\` holds a rule or a list of them. A rule that is broken ends the run as \`holdfast stop\` would: the step is finished and the

@@ -73,6 +73,7 @@ const foreignNames = new Map<string, string>(
     wd: 'train.weight_decay',
     beta1: 'train.adam_beta1',
     beta2: 'train.adam_beta2',
+    optimizer: 'train.optim',
     eps: 'train.adam_epsilon',
     adam_eps: 'train.adam_epsilon',
     gradient_clipping: 'train.max_grad_norm',
@@ -129,7 +130,6 @@ const laterKeys = new Set([
   'load_in_8bit',
   'train.load_in_8bit',
   'adapter.load_in_8bit',
-  'train.optim',
   'train.torch_compile',
 ]);
 
@@ -138,13 +138,22 @@ const laterValues = new Map<string, string[]>(
     'method.narrow.tune': ['half', 'principal', 'orthogonal'],
     'method.regularize.kind': ['l2sp', 'ewc', 'features'],
     'method.regularize.teacher': ['cache'],
-    'train.precision': ['f16'],
   }),
 );
 
 /** Values of other tools → how it is said here. */
 const foreignValues = new Map<string, Record<string, string>>(
   Object.entries({
+    'train.optim': Object.fromEntries([
+      ...['adamw_torch', 'adamw_torch_fused', 'adamw_hf'].map(name => [name, 'Here it is adamw.']),
+      ...['adamw_bnb_8bit', 'paged_adamw_8bit', 'adamw8bit'].map(name => [name, 'Here it is adamw_8bit.']),
+    ]),
+    'train.precision': {
+      fp32: 'Here it is f32.',
+      fp16: 'Here it is f16.',
+      float16: 'Here it is f16.',
+      bfloat16: 'Here it is bf16.',
+    },
     'adapter.type': { qlora: 'Here it is type: lora with load_in_4bit: true.' },
   }),
 );

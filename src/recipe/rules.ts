@@ -205,6 +205,7 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
     [['adapter', 'use_rslora'], adapter?.use_rslora],
     [['adapter', 'use_dora'], adapter?.use_dora],
     [['adapter', 'load_in_4bit'], adapter?.load_in_4bit],
+    [['train', 'optim'], train.optim === 'adamw' ? undefined : train.optim],
     [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
     [['train', 'deterministic'], train.deterministic],
   ];

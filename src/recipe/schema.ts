@@ -268,6 +268,12 @@ const train = z
     adam_beta1: share.default(0.9).describe('AdamW: decay of the first moment.'),
     adam_beta2: share.default(0.999).describe('AdamW: decay of the second moment.'),
     adam_epsilon: positive.default(1e-8).describe('AdamW: added to the denominator.'),
+    optim: z
+      .enum(['adamw', 'adamw_8bit'])
+      .optional()
+      .describe(
+        "adamw, or adamw_8bit: AdamW's moments in 8 bits, a quarter of their memory; those of embeddings and of small tensors stay in f32. Needs engine: torch and bitsandbytes.",
+      ),
     max_grad_norm: positive.default(1).describe('Gradients are clipped to this global norm.'),
     gradient_checkpointing: z
       .boolean()
@@ -276,10 +282,10 @@ const train = z
         'Activations are computed again instead of kept: less memory, about a third more time, the same numbers.',
       ),
     precision: z
-      .enum(['auto', 'f32', 'bf16'])
+      .enum(['auto', 'f32', 'bf16', 'f16'])
       .optional()
       .describe(
-        'What computes; what trains is held in f32 in any case. auto: bf16 on a GPU that has it, else f32. Needs engine: torch.',
+        'What computes; what trains is held in f32 in any case. auto: bf16 on a GPU that has it, else f32. f16, for older GPUs, scales the loss and skips steps that overflow. Needs engine: torch.',
       ),
     deterministic: z
       .boolean()

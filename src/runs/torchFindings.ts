@@ -66,7 +66,14 @@ export async function findTorch(wish: PythonWish, hasNvidia: boolean): Promise<T
 
 function extrasOf(path: string, { bitsandbytes }: z.infer<typeof answerSchema>): TorchFound['extras'] {
   const install = `${path} -m pip install bitsandbytes`;
-  return [{ what: 'bitsandbytes', found: bitsandbytes, for: 'adapter.load_in_4bit', remedy: install }];
+  return [
+    {
+      what: 'bitsandbytes',
+      found: bitsandbytes,
+      for: 'adapter.load_in_4bit and train.optim: adamw_8bit',
+      remedy: install,
+    },
+  ];
 }
 
 async function load(path: string): Promise<string> {

@@ -9,7 +9,7 @@ from .batch import make_batch
 from .environment import finished_event, peak_memory_bytes
 from .evaluate.item_scores import scored_rows
 from .model.precision import choose_precision
-from .open_run import Observer, OpenedRun, computes, open_run
+from .open_run import Observer, OpenedRun, open_run, trains
 from .prepared import prepared_of
 from .protocol import Event, Start
 from .run_identity import refuse_other, run_identity
@@ -35,7 +35,7 @@ def check_resume(start: Start) -> Event:
     """Says whether a run may go on from a checkpoint, without opening the model."""
     assert start.checkpoint is not None
     verify_checkpoint(start.checkpoint)
-    identity = run_identity(prepared_of(start), computes(choose_precision(start.recipe)))
+    identity = run_identity(prepared_of(start), trains(start.recipe, choose_precision(start.recipe)))
     refuse_other(start, identity, read_counters(start.checkpoint))
     return finished_event("completed")
 

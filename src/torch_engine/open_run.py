@@ -14,7 +14,7 @@ from .evaluate.base_texts import add_base_texts, announce_base_texts
 from .evaluate.evaluator import Evaluator
 from .evaluate.fingerprints import digest
 from .evaluate.model_pair import ModelPair
-from .model import four_bits
+from .model import bits_and_bytes, four_bits
 from .model.memory import Shape, bytes_needed
 from .model.memory_sizes import load_of
 from .model.open_tuning_model import open_tuning_model
@@ -70,7 +70,7 @@ def open_run(start: Start, observer: Observer, *, trial: bool = False) -> Opened
         evaluator=evaluator_of(start, prepared, pair, fingerprints["cacheKey"], observer),
         writer=ModelWriter(model, model_folder, model.lora, recipe["output"]["dtype"]),
         fingerprints=fingerprints,
-        identity=run_identity(prepared, computes(precision)),
+        identity=run_identity(prepared, trains(recipe, precision)),
         seconds_to_write=seconds_to_write,
     )
 
@@ -105,8 +105,13 @@ def use_threads(start: Start) -> int:
 
 
 def computes(precision: Precision) -> str:
-    packed = f", base in nf4 by bitsandbytes {four_bits.version()}" if precision.is_base_packed else ""
+    packed = f", base in nf4 by bitsandbytes {bits_and_bytes.version()}" if precision.is_base_packed else ""
     return f"torch {torch.__version__} {precision.device.type} {precision.name}{packed}"
+
+
+def trains(recipe: dict, precision: Precision) -> str:
+    packed = f", moments by bitsandbytes {bits_and_bytes.version()}" if recipe["train"].get("optim") == "adamw_8bit" else ""
+    return computes(precision) + packed
 
 
 def cache_key(prepared: Prepared, precision: Precision) -> str:
@@ -182,7 +187,7 @@ def _prepared_event(
     start: Start, prepared: Prepared, model: TunedLanguageModel, fingerprints: dict, threads: int
 ) -> Event:
     about, teacher = prepared.about, model.teacher
-    told = environment(threads)
+    told = {**environment(threads), "optimizer": model.optimizer_in_words}
     if teacher:
         told["teacher"] = f"{teacher.teacher}: {teacher.reason}"
     return {

@@ -97,6 +97,9 @@ def _kinds(recipe: Recipe) -> list[list[Saving]]:
         [Saving("adapter.load_in_4bit: true", _with("adapter", "load_in_4bit", True), _price_of_4_bits)]
         if _may_be_packed(recipe)
         else [],
+        []
+        if train.get("optim") == "adamw_8bit"
+        else [Saving("train.optim: adamw_8bit", _with("train", "optim", "adamw_8bit"), _price_of_8_bits)],
         [Saving("method.narrow.tune: [attention]", _with("method", "narrow", {"tune": ["attention"]}))] if is_whole else [],
         [Saving("method.regularize.teacher: swap", _with_swap, ", the same result")]
         if method.get("regularize", {}).get("teacher") == "copy"
@@ -115,6 +118,7 @@ def _kinds(recipe: Recipe) -> list[list[Saving]]:
     ]
 
 
+_price_of_8_bits = ", moments rounded to 8 bits, needs bitsandbytes"
 _price_of_4_bits = ", the base rounded to 4 bits, needs bitsandbytes"
 
 

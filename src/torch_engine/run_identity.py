@@ -21,7 +21,7 @@ _numerics = "numerics"
 
 
 def run_identity(prepared: Prepared, computes: str) -> RunIdentity:
-    """`computes`: torch, its device and number format. Another of them gives other numbers."""
+    """`computes`: torch, its device and number formats. Another of them gives other numbers."""
     return {**prepared.about["identity"], _numerics: f"{numerics_version}, {computes}"}
 
 

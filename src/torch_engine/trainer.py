@@ -130,7 +130,7 @@ class Training:
             "tokensPerSecond": rows.tokens / (time.perf_counter() - started_at),
         }
         self._observer({"type": "step", "step": step, **travelling(values)})
-        _refuse_not_finite(self._run, step, values)
+        _refuse_not_finite(self._run, step, values, metrics)
         self._progress = replace(self._progress, step=step, tokens=self._progress.tokens + rows.tokens)
 
     def _conclude(self) -> Event:
@@ -213,11 +213,17 @@ def _values_of(metrics: StepMetrics) -> dict[str, float]:
         **replay,
         **metrics.penalties,
         "gradientNorm": metrics.gradient_norm,
+        **({} if metrics.loss_scale is None else {"lossScale": metrics.loss_scale, "skippedSteps": metrics.skipped_steps}),
     }
 
 
-def _refuse_not_finite(run: OpenedRun, step: int, values: dict[str, float]) -> None:
-    """Never goes on in silence with NaN: names the metric and the first tensor that is broken too."""
+def _refuse_not_finite(run: OpenedRun, step: int, values: dict[str, float], metrics: StepMetrics) -> None:
+    """
+    Never goes on in silence with NaN: names the metric and the first tensor that is broken too. A gradient that overflowed
+    f16 was not used; once even an unscaled one does, scaling has nothing left to give.
+    """
+    if metrics.is_skipped and metrics.loss_scale is not None and metrics.loss_scale > 1:
+        values = {name: value for name, value in values.items() if name != "gradientNorm"}
     broken = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
     if not broken:
         return
@@ -226,8 +232,12 @@ def _refuse_not_finite(run: OpenedRun, step: int, values: dict[str, float]) -> N
     raise EngineError(
         "not-finite",
         f"Step {step}: {', '.join(broken)}{where}",
-        remedy="Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. What was saved before is sound.",
+        remedy=f"{_way_out(metrics)}Lower train.learning_rate or train.max_grad_norm, or add warmup_steps. What was saved before is sound.",
     )
+
+
+def _way_out(metrics: StepMetrics) -> str:
+    return "" if metrics.loss_scale is None else "Numbers above 65504 do not exist in f16: take train.precision: bf16 or f32. "
 
 
 class Stopwatch:

@@ -122,7 +122,7 @@ test(
     assert.equal(about(outcome, 'torch')?.found, 'torch 2.6.9 on the CPU');
     const extra = about(outcome, 'bitsandbytes');
     assert.equal(extra?.state, 'info');
-    assert.match(extra?.found ?? '', /^not there; adapter\.load_in_4bit needs it$/);
+    assert.match(extra?.found ?? '', /^not there; needed for adapter\.load_in_4bit and train\.optim: adamw_8bit$/);
     assert.match(extra?.remedy ?? '', /python -m pip install bitsandbytes$/);
   },
 );

@@ -100,9 +100,7 @@ const later = [
   'method: { regularize: { kind: features } }',
   'method: { regularize: { teacher: cache } }',
   'train: { load_in_8bit: true }',
-  'train: { optim: adamw_bnb_8bit }',
   'train: { torch_compile: true }',
-  'train: { precision: f16 }',
 ];
 for (const text of later) {
   test(`"${text}" is refused as not supported yet`, () => {
@@ -155,6 +153,12 @@ test('4 bits are asked for at the adapter, wherever another tool has them', () =
   assert.match(only(`${start}quantization_bit: 4\n`).remedy!, /^Here it is adapter\.load_in_4bit\./);
   const { code, remedy } = only(`${start}adapter: { type: qlora }\n`);
   assert.deepEqual([code, remedy], ['bad-value', 'Here it is type: lora with load_in_4bit: true.']);
+});
+
+test('an optimizer is named as other tools name it, and refused with its name here', () => {
+  assert.equal(only(`${start}train: { optim: adamw_bnb_8bit }\n`).remedy, 'Here it is adamw_8bit.');
+  assert.equal(only(`${start}train: { optim: adamw_torch_fused }\n`).remedy, 'Here it is adamw.');
+  assert.match(only(`${start}train: { optim: lion }\n`).message, /must be adamw or adamw_8bit, not "lion"/);
 });
 
 test('a misspelt value names the nearest known one', () => {

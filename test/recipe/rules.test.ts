@@ -113,17 +113,19 @@ test('an adapter on a base in 4 bits is not merged, and needs the torch engine',
 });
 
 test('what the torch engine alone can do is refused without it, and not left out in silence', () => {
-  const wishes = 'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, precision: bf16 }';
+  const wishes =
+    'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, optim: adamw_8bit, precision: bf16 }';
   assert.deepEqual(
     problemsOf(wishes).map(([code, path]) => [code, path]),
     [
       ['conflict', 'adapter.use_dora'],
       ['conflict', 'train.deterministic'],
+      ['conflict', 'train.optim'],
       ['conflict', 'train.precision'],
     ],
   );
   assert.deepEqual(problemsOf(`${wishes}\nengine: torch`), []);
-  assert.deepEqual(problemsOf('train: { gradient_checkpointing: true, precision: auto }'), []);
+  assert.deepEqual(problemsOf('train: { gradient_checkpointing: true, optim: adamw, precision: auto }'), []);
 });
 
 test('a provider belongs to onnxruntime: not to tensorflow, and not to torch', () => {

@@ -3,29 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import type { StartCommand } from '../../src/protocol/trainer.ts';
-import {
-  makeTinyFiles,
-  makeTinyModel,
-  type TinyFiles,
-  type TinyRecipe,
-  tinyConfig,
-} from '../engine/support/tinyRun.ts';
+import { makeTinyFiles, type TinyFiles, type TinyRecipe, wideConfig } from '../engine/support/tinyRun.ts';
 import { ofType, prepared, resultOf, resumedAt, runOn, speak, torchTrainer, withoutBitsandbytes } from './engines.ts';
 
 const skip = withoutBitsandbytes();
 
 let files: TinyFiles;
 before(async () => {
-  files = await makeTinyFiles();
-  // As wide as a block of 64: narrower rows are misread by some versions of bitsandbytes on the CPU.
-  await makeTinyModel(join(files.folder, 'wide'), 1, { ...tinyConfig, hidden_size: 64, intermediate_size: 128 });
+  // Narrower rows are misread by some versions of bitsandbytes on the CPU.
+  files = await makeTinyFiles(wideConfig);
 });
-
-function start(recipe: TinyRecipe, more: Partial<StartCommand> = {}): StartCommand {
-  const made = files.start(recipe, more);
-  return { ...made, paths: { ...made.paths, model: join(files.folder, 'wide') } };
-}
 
 const adapter = { type: 'lora', r: 4, alpha: 16, load_in_4bit: true } as const;
 const recipe: TinyRecipe = {
@@ -38,7 +25,7 @@ const recipe: TinyRecipe = {
 };
 
 test('an adapter learns on a base in 4 bits, which is what forgetting and KL compare with', { skip }, async () => {
-  const trained = start(recipe);
+  const trained = files.start(recipe);
   const run = await runOn('torch', trained);
   assert.equal(run.code, 0, run.stderr);
   const { checks } = ofType(run.events, 'checked')[0]!;
@@ -49,7 +36,7 @@ test('an adapter learns on a base in 4 bits, which is what forgetting and KL com
   assert.equal(zero!.kl.train, 0);
   assert.ok(final!.final && final!.kl.train! > 0 && final!.learning.eval!.value > 0);
 
-  const whole = await runOn('torch', start({ ...recipe, adapter: { ...adapter, load_in_4bit: false } }));
+  const whole = await runOn('torch', files.start({ ...recipe, adapter: { ...adapter, load_in_4bit: false } }));
   const [packed, plain] = [run, whole].map(({ events }) => ofType(events, 'prepared')[0]!);
   assert.deepEqual(packed!.parameters, plain!.parameters);
   assert.match(packed!.runtime.provider, /base in nf4/);
@@ -64,7 +51,7 @@ test('an adapter learns on a base in 4 bits, which is what forgetting and KL com
   // The result is a PEFT adapter, and an evaluation of it on the same base says the same.
   const written = readdirSync(trained.outputs.model);
   assert.ok(written.includes('adapter_model.safetensors') && !written.includes('model.safetensors'));
-  const later = start({ ...recipe, retain: { ...trained.recipe.retain, base: 'model' } }, { job: 'evaluate' });
+  const later = files.start({ ...recipe, retain: { ...trained.recipe.retain, base: 'model' } }, { job: 'evaluate' });
   later.recipe.model = 'result';
   later.paths.result = trained.outputs.model;
   const evaluation = await runOn('torch', later);
@@ -75,7 +62,7 @@ test('an adapter learns on a base in 4 bits, which is what forgetting and KL com
 });
 
 test('taken up from a checkpoint, a run on a base in 4 bits ends in the same bits', { skip }, async () => {
-  const whole = start(recipe);
+  const whole = files.start(recipe);
   assert.equal((await runOn('torch', whole)).code, 0);
   const again = resumedAt(whole, 5);
   const run = await runOn('torch', again);
@@ -89,7 +76,10 @@ test('without bitsandbytes a base in 4 bits is refused with the command that men
   // What is named first on the way that modules are looked for hides what is installed.
   const hidden = join(import.meta.dirname, 'hidden');
   const hide = `import sys, runpy; sys.path.insert(0, ${JSON.stringify(hidden)}); runpy.run_path(sys.argv[1], run_name="__main__")`;
-  const { events, code } = await speak([python, '-E', '-u', '-c', hide, args.at(-1)!], await prepared(start(recipe)));
+  const { events, code } = await speak(
+    [python, '-E', '-u', '-c', hide, args.at(-1)!],
+    await prepared(files.start(recipe)),
+  );
   const end = events.at(-1);
   assert.ok(end?.type === 'failed' && code === 1);
   assert.equal(end.code, 'bitsandbytes-missing');

@@ -204,7 +204,7 @@ async function torch(hasNvidia: boolean): Promise<Finding[]> {
 
 function extraFinding({ what, found, for: settings, remedy }: TorchFound['extras'][number]): Finding {
   if (found !== null) return { what, state: 'ok', found: `${found}, for ${settings}` };
-  return { what, state: 'info', found: `not there; ${settings} needs it`, remedy };
+  return { what, state: 'info', found: `not there; needed for ${settings}`, remedy };
 }
 
 async function store(): Promise<Finding> {

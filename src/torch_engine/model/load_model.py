@@ -17,6 +17,7 @@ import transformers
 from ..engine_error import EngineError
 from ..weights.safetensors import refuse_pickles
 from . import four_bits
+from .bits_and_bytes import require_bitsandbytes
 from .loss_head import Head
 from .precision import Precision
 
@@ -30,7 +31,7 @@ def load_model(folder: str, precision: Precision) -> transformers.PreTrainedMode
     refuse_pickles(folder)
     packing: dict[str, Any] = {}
     if precision.is_base_packed:
-        four_bits.require_bitsandbytes("adapter.load_in_4bit")
+        require_bitsandbytes("adapter.load_in_4bit")
         packing = four_bits.loading_options(precision.device, precision.compute)
     dtype = torch.float32 if precision.device.type == "cpu" else "auto"
     try:

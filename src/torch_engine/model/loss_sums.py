@@ -31,6 +31,12 @@ class StepMetrics:
     penalties: dict[str, float]
     gradient_norm: float
     """Before clipping."""
+    loss_scale: float | None = None
+    """Of an f16 run."""
+    skipped_steps: int = 0
+    """So far, because a gradient overflowed f16."""
+    is_skipped: bool = False
+    """Nothing was updated at this one."""
 
 
 @dataclass

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 bytes_per_packed_weight = 0.5 + 1 / 64 + 4 / (64 * 256)
 """NF4: a nibble, an 8-bit maximum for 64 weights, an f32 maximum for 256 of those."""
 
+bytes_per_packed_moments = 2 + 2 * 4 / 256
+"""Two bytes, and an f32 maximum of each 256 for both."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -33,6 +36,8 @@ class Load:
     compute_bytes: int
     is_adapter: bool
     has_copy: bool
+    packs_moments: bool
+    """AdamW's, into 8 bits; those of embeddings stay in f32."""
     recomputes: bool
     """Gradient checkpointing."""
     head_tokens: int
@@ -41,8 +46,11 @@ class Load:
 
 def bytes_needed(shape: Shape, load: Load) -> int:
     tokens = load.rows * load.length
-    # f32 value, gradient and two moments; the base's value beside them where it is not the same tensor.
-    trained = shape.trained * (16 + (0 if load.is_adapter else 4))
+    embeddings = shape.vocabulary * shape.width if shape.trained == shape.parameters else 0
+    packed_moments = shape.trained - embeddings if load.packs_moments else 0
+    moments = 8 * (shape.trained - packed_moments) + int(bytes_per_packed_moments * packed_moments)
+    # f32 value and gradient beside two moments; the base's value where it is not the same tensor.
+    trained = shape.trained * (8 + (0 if load.is_adapter else 4)) + moments
     base = (shape.parameters - shape.packed) * load.weight_bytes + int(shape.packed * bytes_per_packed_weight)
     frozen = base - (0 if load.is_adapter else shape.trained * load.weight_bytes)
     copy = base if load.has_copy else 0

@@ -65,6 +65,7 @@ def load_of(recipe: dict[str, Any], precision: Precision, weight_bytes: int, voc
         compute_bytes=precision.compute.itemsize,
         is_adapter=is_adapter,
         has_copy=regularize is not None and regularize["teacher"] == "copy",
+        packs_moments=train.get("optim") == "adamw_8bit",
         recomputes=bool(train.get("gradient_checkpointing")),
         head_tokens=chunk_size(precision.device.type, vocabulary),
     )

@@ -14,6 +14,7 @@ from ..methods.regularize import regularizer_of
 from ..state.state_store import StateStore
 from .four_bits import count_of
 from .load_model import load_model
+from .loss_scale import LossScale
 from .optimizer import Optimizer
 from .precision import Precision
 from .tuned_language_model import Parts, TunedLanguageModel
@@ -51,12 +52,17 @@ def open_tuning_model(
             trained=trained,
             base_values=base_values,
             regularizer=regularizer,
-            optimizer=Optimizer(trained, recipe["train"], state) if is_tuned else None,
+            optimizer=Optimizer(trained, recipe["train"], state, _embeddings(model)) if is_tuned else None,
+            loss_scale=LossScale(state) if is_tuned and precision.compute == torch.float16 else None,
             state=state,
             precision=precision,
             parameters=parameters,
         )
     )
+
+
+def _embeddings(model: torch.nn.Module) -> set[str]:
+    return {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, torch.nn.Embedding)}
 
 
 def _trained(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 
-_dtypes = {"f32": torch.float32, "bf16": torch.bfloat16}
+_dtypes = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,5 @@ def _choose_computing(recipe: dict[str, Any]) -> Precision:
 def _precision(device: str, wish: str, usual: str, where: str) -> Precision:
     name = usual if wish == "auto" else wish
     why = "" if wish == "auto" else ", as the recipe says"
-    held = "" if name == "f32" else "; what trains is held in f32"
+    held = {"bf16": "; what trains is held in f32", "f16": "; what trains is held in f32, and the loss is scaled"}.get(name, "")
     return Precision(torch.device(device), _dtypes[name], f"{where}; computed in {name}{why}{held}")

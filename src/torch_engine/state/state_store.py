@@ -1,6 +1,6 @@
 """
 What trains, and the optimizer's moments, by name, beside the counters of a run. A checkpoint is a dump of this store, a
-resume its load. Everything is f32. Knows no model and no method.
+resume its load. Everything is f32 but moments in 8 bits. Knows no model and no method.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ class StateStore:
         self._tensors[name] = tensor
         return tensor
 
+    def bytes_of(self, prefix: str) -> int:
+        return sum(tensor.nbytes for name, tensor in self._tensors.items() if name.startswith(prefix))
+
     def dump(self, folder: str) -> int:
         """Writes a checkpoint folder: all or nothing, every file with its sha256. Returns its bytes."""
-        infos = [TensorInfo(name, tuple(t.shape), torch.float32) for name, t in self._tensors.items()]
+        infos = [TensorInfo(name, tuple(t.shape), t.dtype) for name, t in self._tensors.items()]
         counters = {**self.counters, "optimizerStep": self.optimizer_step}
         return write_checkpoint(folder, infos, self._tensors.__getitem__, counters)
 
@@ -47,12 +50,16 @@ class StateStore:
             raise _mismatch(folder, f"The checkpoint {folder} holds {extra}, which this run does not have")
         for name, tensor in self._tensors.items():
             values = found.read(name) if name in found.names else None
-            if values is None or values.shape != tensor.shape:
-                had = "is missing" if values is None else f"has shape {list(values.shape)} instead of {list(tensor.shape)}"
+            if values is None or values.shape != tensor.shape or values.dtype != tensor.dtype:
+                had = "is missing" if values is None else f"is {_kind(values)} instead of {_kind(tensor)}"
                 raise _mismatch(folder, f"{name} {had} in the checkpoint {folder}")
             tensor.copy_(values)
         self.optimizer_step = int(counters.pop("optimizerStep", 0))
         self.counters = counters
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
 def _mismatch(folder: str, message: str) -> EngineError:

@@ -16,7 +16,7 @@ import torch
 
 from ..engine_error import EngineError
 
-_dtype_names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+_dtype_names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.uint8: "U8"}
 _dtypes = {name: dtype for dtype, name in _dtype_names.items()}
 _pickles = re.compile(r"\.(bin|pt|pth|ckpt|pkl|pickle)$")
 

@@ -29,6 +29,9 @@ export const tinyConfig = {
   eos_token_id: 1,
 };
 
+/** Where tensors must be worth quantizing: as wide as a block of 64. */
+export const wideConfig = { ...tinyConfig, hidden_size: 64, intermediate_size: 128 };
+
 /** A Hugging Face folder with random weights and the tiny tokenizer. */
 export async function makeTinyModel(
   folder: string,
@@ -57,10 +60,10 @@ export interface TinyFiles {
 export type TinyRecipe = Omit<Partial<RecipeInput>, 'model'>;
 
 /** Data of every kind beside a model: task rows, held-out rows, replay rows and three probe sets. */
-export async function makeTinyFiles(): Promise<TinyFiles> {
+export async function makeTinyFiles(config: Record<string, unknown> = tinyConfig): Promise<TinyFiles> {
   const folder = temporaryFolder('run');
   const model = join(folder, 'model');
-  await makeTinyModel(model);
+  await makeTinyModel(model, 1, config);
   const jsonl = (rows: object[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('');
   const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
   const files: Record<string, string> = {

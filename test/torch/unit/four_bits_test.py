@@ -12,6 +12,7 @@ from torch_engine.batch import Tokens, make_batch
 from torch_engine.engine_error import EngineError
 from torch_engine.evaluate.step_zero import _check_precision, _rounding_fault
 from torch_engine.model import four_bits
+from torch_engine.model.bits_and_bytes import require_bitsandbytes, version
 from torch_engine.model.memory_sizes import ModelSizes
 from torch_engine.model.open_tuning_model import open_tuning_model
 from torch_engine.model.precision import choose_precision
@@ -34,13 +35,13 @@ recipe = {"train": train, "method": {}, "adapter": adapter}
 class Missing(unittest.TestCase):
     def test_a_python_without_bitsandbytes_is_named_with_the_command_that_mends_it(self) -> None:
         with mock.patch.dict(sys.modules, {"bitsandbytes": None}), self.assertRaises(EngineError) as caught:
-            four_bits.require_bitsandbytes("adapter.load_in_4bit")
+            require_bitsandbytes("adapter.load_in_4bit")
         self.assertEqual(caught.exception.code, "bitsandbytes-missing")
         self.assertIn("adapter.load_in_4bit needs bitsandbytes", caught.exception.message)
         self.assertIn(f"{sys.executable} -m pip install", caught.exception.remedy)
 
 
-@unittest.skipIf(four_bits.version() is None, missing)
+@unittest.skipIf(version() is None, missing)
 class FourBits(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:

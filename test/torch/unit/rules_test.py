@@ -250,7 +250,7 @@ class Memory(unittest.TestCase):
         self.assertIn("take a smaller model", settings_that_fit(self.recipe, sizes.bytes_for, least // 2))
 
     def test_nothing_is_suggested_that_the_recipe_does_already(self) -> None:
-        recipe = {**self.recipe, "adapter": {"r": 1, "load_in_4bit": True}, "train": {"micro_batch_size": 1, "max_length": 32, "gradient_checkpointing": True}}
+        recipe = {**self.recipe, "adapter": {"r": 1, "load_in_4bit": True}, "train": {"optim": "adamw_8bit", "micro_batch_size": 1, "max_length": 32, "gradient_checkpointing": True}}
         self.assertEqual([saving.setting for saving in savings(recipe)], ["train.max_length: 16"])
 
     def test_an_estimate_without_the_model_is_that_of_the_open_model(self) -> None:
