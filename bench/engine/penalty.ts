@@ -14,7 +14,7 @@ export const bySwap: Part = beside('swap', { tune: [{ last_layers: 15 }] }, { mu
 
 function beside(teacher: 'copy' | 'swap', narrow: Narrow, memory: { must: number; goal: number }): Part {
   return async ({ workplace, threads, rounds }) => {
-    const work: Work = { folder: workplace['135M'], rows: 1, length: 256, threads, steps: 2, warmup: 2 };
+    const work: Work = { folder: workplace['135M'], rows: 1, length: 256, threads, steps: 1, warmup: 2 };
     const plain = await ourArm('plain', work, { method: { narrow } });
     const penalized = await ourArm(`KL by ${teacher}`, work, { method: { narrow, ...kl(teacher) } });
     const arms = [plain, penalized];

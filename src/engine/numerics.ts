@@ -1,3 +1,3 @@
 /** Changes only when the same recipe on the same machine would give other numbers. A resume compares it. */
-export const numericsVersion = 'node-3';
+export const numericsVersion = 'node-4';
 export const engineName = 'node';

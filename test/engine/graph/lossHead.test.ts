@@ -4,6 +4,7 @@ import { differentiate } from '../../../src/engine/graph/differentiate.ts';
 import { Graph } from '../../../src/engine/graph/graph.ts';
 import { interpret } from '../../../src/engine/graph/interpreter.ts';
 import { lossHead } from '../../../src/engine/graph/operators/lossHead.ts';
+import { chunkTokens } from '../../../src/engine/runtime/onnxruntime/lowerLossHead.ts';
 import { openOnnxRuntime } from '../../../src/engine/runtime/onnxruntime/openOnnxRuntime.ts';
 
 // With the unit matrix as head, hidden states are logits. Values for z = (1, 0, −1), z0 = (0, 0.5, −0.5) and label 0,
@@ -96,4 +97,13 @@ test('cross-entropy and forward KL at T = 1 pull together towards the mean of la
   });
   graph.output('dz', differentiate(objective, [hidden])[0]!);
   for (const value of interpret(graph, {}).outputs.get('dz')!) near(value, 0, 1e-6);
+});
+
+test('chunks of the loss head are as large as a cache takes, or have the rows that a fast product needs', () => {
+  const of = (tokens: number, vocabulary: number) => chunkTokens({ tokens, width: 64, vocabulary });
+  assert.equal(of(1024, 2048), 512);
+  assert.equal(of(1024, 49_152), 128);
+  assert.equal(of(96, 49_152), 96);
+  // 509 is a prime number: there is no smaller chunk but one token.
+  assert.equal(of(509, 49_152), 509);
 });

@@ -173,6 +173,25 @@ export const operatorCases: OperatorCase[] = [
   },
   { name: 'gatherRows', inputs: [[4, 3]], build: ([a], graph) => gatherRows(a!, ids(graph, 2, 0, 2, 3, 2)) },
   { name: 'addRows', inputs: [[4, 3]], build: ([a], graph) => addRows(a!, ids(graph, 1, 4, 1, 0), 5) },
+  {
+    name: 'addRows, to a tensor',
+    inputs: [
+      [4, 3],
+      [5, 3],
+    ],
+    build: ([a, b], graph) => mul(add(b!, addRows(a!, ids(graph, 1, 4, 1, 0), 5)), b!),
+  },
+  {
+    name: 'addRows, to a tensor and read again',
+    inputs: [
+      [4, 3],
+      [5, 3],
+    ],
+    build: ([a, b], graph) => {
+      const rows = addRows(a!, ids(graph, 1, 4, 1, 0), 5);
+      return mul(add(rows, b!), rows);
+    },
+  },
   { name: 'softmax', inputs: [[2, 5]], build: ([a]) => softmax(a!) },
   {
     name: 'softmax of hidden scores, in one row all of them',

@@ -4,6 +4,7 @@
 import { EngineError } from '../../engineError.ts';
 import type { Attributes, Node, Shape, Tensor } from '../../graph/graph.ts';
 import { type Direction, lossHeadInputs, lossHeadOutputs } from '../../graph/operators/lossHead.ts';
+import type { JoinedRows } from './joinedNodes.ts';
 import { lowerAdamw } from './lowerAdamw.ts';
 import { type LossHeadStyle, lowerLossHead } from './lowerLossHead.ts';
 import { elementTypes, type OnnxGraph } from './onnxModel.ts';
@@ -88,13 +89,9 @@ const rules: Rules = {
     else steadyMatmul(onnx, [a!, b!], { rows, inner, columns }, options);
   },
   gatherRows: named('Gather', { axis: 0 }),
-  // ScatterElements adds serially, so that the sum does not depend on the number of threads; ScatterND would not.
   addRows: ({ onnx, node, inputs, outputs }) => {
     const zeros = onnx.node('ConstantOfShape', [onnx.integers(node.outputs[0]!.shape)]);
-    const column = onnx.node('Unsqueeze', [inputs[1]!, onnx.integers([1])]);
-    const everywhere = onnx.node('Expand', [column, onnx.integers(node.inputs[0]!.shape)]);
-    const attributes = { axis: 0, reduction: 'add' };
-    onnx.node('ScatterElements', [zeros, everywhere, inputs[0]!], { attributes, outputs });
+    addRowsTo(onnx, zeros, inputs, node.inputs[0]!.shape, outputs);
   },
   rmsNorm: ({ onnx, inputs, outputs, attributes }) => {
     const epsilon = { float: attributes.epsilon as number };
@@ -160,6 +157,29 @@ export function lowerLossHeadNode(
     const weighted = onnx.node('Mul', [terms, input(at.weights)]);
     onnx.node('ReduceSum', [weighted], { attributes: { keepdims: 0 }, outputs: [outputs[out.objective]!] });
   }
+}
+
+/** ScatterElements adds serially, so that the sum does not depend on the number of threads; ScatterND would not. */
+function addRowsTo(
+  onnx: OnnxGraph,
+  onto: string,
+  [values, ids]: readonly string[],
+  shape: Shape,
+  outputs: readonly string[],
+): void {
+  const column = onnx.node('Unsqueeze', [ids!, onnx.integers([1])]);
+  const everywhere = onnx.node('Expand', [column, onnx.integers(shape)]);
+  onnx.node('ScatterElements', [onto, everywhere, values!], { attributes: { axis: 0, reduction: 'add' }, outputs });
+}
+
+/** The node that adds the rows to something is lowered with them. */
+export function lowerJoinedRows(
+  onnx: OnnxGraph,
+  node: Node,
+  { rows, onto }: JoinedRows,
+  nameOf: (tensor: Tensor) => string,
+): void {
+  addRowsTo(onnx, nameOf(onto), rows.inputs.map(nameOf), rows.inputs[0]!.shape, node.outputs.map(nameOf));
 }
 
 /** `own`: rules of a provider that wants some operators otherwise. */

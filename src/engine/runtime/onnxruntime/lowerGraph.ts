@@ -1,8 +1,9 @@
 /** The graph of a session as an ONNX model: names for its inputs and results, its nodes in order. */
 import { EngineError } from '../../engineError.ts';
 import type { DType, Tensor } from '../../graph/graph.ts';
+import { joinedRows } from './joinedNodes.ts';
 import type { SessionGraph } from './largeUpdates.ts';
-import { lowerNode, type Rules } from './lower.ts';
+import { lowerJoinedRows, lowerNode, type Rules } from './lower.ts';
 import { type ElementType, OnnxGraph, writeOnnxModel } from './onnxModel.ts';
 
 const elementType: Record<DType, ElementType> = { f32: 'float', i32: 'int32', bool: 'bool' };
@@ -44,7 +45,13 @@ export function lowerGraph({ nodes, inputs, constants, results }: SessionGraph, 
     names.set(tensor, fresh);
     return fresh;
   };
-  for (const node of nodes) lowerNode(onnx, node, nameOf, own);
+  const joined = joinedRows(nodes, isResult);
+  const leftOut = new Set([...joined.values()].map(({ rows }) => rows));
+  for (const node of nodes) {
+    const rows = joined.get(node);
+    if (rows) lowerJoinedRows(onnx, node, rows, nameOf);
+    else if (!leftOut.has(node)) lowerNode(onnx, node, nameOf, own);
+  }
   for (const { name, tensor } of copied) onnx.node('Identity', [nameOf(tensor)], { outputs: [name] });
   for (const { name, tensor } of results) {
     if (tensor.dtype === 'bool') throw new EngineError('runtime', `${name}: truth values cannot be a result`);

@@ -52,17 +52,19 @@ export interface LossHeadStyle {
 const onProcessor: LossHeadStyle = {
   product: steadyMatmul,
   logSoftmax: (onnx, x) => onnx.node('LogSoftmax', [x]),
-  // Small enough for a cache, large enough for a fast matrix product.
+  // Small enough for a cache.
   chunkElements: 2 ** 20,
   isScan: true,
 };
+/** With this many rows a product takes hardly longer than its share of one over all; with a large vocabulary a few would not do. */
+const enoughTokens = 128;
 const fewestTokens = 32;
 
-/** A divisor of the number of tokens: the largest that keeps a chunk small, or the smallest that is not too small. */
+/** A divisor of the number of tokens: the largest of those that are small enough, or the smallest that is not too small. */
 export function chunkTokens({ tokens, vocabulary }: LossHeadSizes, { chunkElements } = onProcessor): number {
   const divisors = Array.from({ length: tokens }, (_, i) => i + 1).filter(n => tokens % n === 0);
-  const small = divisors.filter(n => n >= fewestTokens && n * vocabulary <= chunkElements);
-  return small.at(-1) ?? divisors.find(n => n >= fewestTokens) ?? tokens;
+  const most = Math.max(enoughTokens, chunkElements / vocabulary);
+  return divisors.findLast(n => n >= fewestTokens && n <= most) ?? divisors.find(n => n >= fewestTokens) ?? tokens;
 }
 
 export function lowerLossHead(

@@ -1,7 +1,8 @@
 /**
  * Products of matrices whose bits do not depend on the number of threads. onnxruntime's matrix kernels give each thread
  * a part of the longer side, and sum in blocks of 128 unless a thread's part has 64 columns or fewer. So where columns
- * would be shared out narrowly, the product is computed the other way round: then rows are.
+ * would be shared out narrowly, the product is computed the other way round: then rows are. A single row is summed from its
+ * first element to its last whatever happens, and would take several times as long the other way round.
  */
 import type { OnnxGraph } from './onnxModel.ts';
 
@@ -29,9 +30,10 @@ export function steadyMatmul(
   { rows, inner, columns }: MatmulShape,
   options: MatmulOptions = {},
 ): string {
-  const isSteady = rows >= columns || inner <= blockOfSum || columns > narrowest * mostThreads;
+  const { transposeA = false, transposeB = false, scale = 1, output } = options;
+  const isOneRow = rows === 1 && !transposeA && scale === 1;
+  const isSteady = isOneRow || rows >= columns || inner <= blockOfSum || columns > narrowest * mostThreads;
   if (isSteady) return matmul(onnx, a, b, options);
-  const { transposeA = false, transposeB = false, scale, output } = options;
   const turned = matmul(onnx, b, a, { transposeA: !transposeB, transposeB: !transposeA, scale });
   return onnx.node('Transpose', [turned], { attributes: { perm: [1, 0] }, ...(output && { outputs: [output] }) });
 }
