@@ -36,7 +36,7 @@ for (const shape of shapes) if (values.only.split(',').includes(shape.name)) con
 async function row({ name, recipe: written }: Shape): Promise<string> {
   const recipe = resolveRecipe(recipeSchema.parse(written), { variant: 'as-written', fileName: 'bench.tune.yaml' });
   const paths = Object.fromEntries(recipePaths(recipe).map(path => [path, join(folder, path)]));
-  const checked = await askTrainer(trainer, { job: 'check', recipe, paths, threads }, isComputed);
+  const checked = await askTrainer(trainer, { job: 'check', recipe, paths, threads }, { isEnough: isComputed });
   const estimated = checked.at(-1)!.event;
   if (estimated.type !== 'estimate') throw new Error(`${name}: the check told no estimate`);
 

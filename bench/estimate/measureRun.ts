@@ -16,19 +16,25 @@ export interface Told {
   peakBytes: number;
 }
 
+export interface Asking {
+  /** Default: an empty one. */
+  cache?: string;
+  isEnough?: (told: Told) => boolean;
+}
+
 /** What a trainer says on one job, with what it held, to the end or until it has said enough. */
 export async function askTrainer(
   program: string,
   start: Pick<StartCommand, 'job' | 'recipe' | 'paths' | 'threads'>,
-  isEnough: (told: Told) => boolean = () => false,
+  { cache, isEnough = () => false }: Asking = {},
 ): Promise<Told[]> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
   const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'], cwd: folder });
   try {
-    const [checkpoints, items, samples, model, cache] = ['checkpoints', 'items', 'samples', 'model', 'cache'].map(
+    const [checkpoints, items, samples, model, empty] = ['checkpoints', 'items', 'samples', 'model', 'cache'].map(
       name => join(folder, name),
     ) as [string, string, string, string, string];
-    const outputs = { checkpoints, items, samples, model, cache };
+    const outputs = { checkpoints, items, samples, model, cache: cache ?? empty };
     const told: Told[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       const event = JSON.parse(line) as TrainerEvent;

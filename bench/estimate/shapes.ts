@@ -40,15 +40,21 @@ export const lora = (target_modules: string[]): RecipeInput['adapter'] => ({
 });
 export const everyMap = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
+/** One batch of each: what is scored takes most of the time of a short run. */
+const shortSets = {
+  data: { train: 'train.txt', eval: 'short-eval.txt' },
+  retain: { probes: { general: { file: 'short-general.txt' } } },
+};
+
 export const shapes: Shape[] = [
   shape('full', 'M', {}),
   shape('LoRA', 'M', { adapter: lora(['q_proj', 'v_proj']) }),
   shape('narrow', 'M', { method: { narrow: { tune: ['attention'] } } }),
-  shape('KL, copy', 'M', { method: kl('copy') }),
-  shape('KL, swap', 'M', { method: { ...kl('swap'), narrow: { tune: ['mlp'] } } }),
+  shape('KL copy', 'M', { method: kl('copy') }),
+  shape('KL swap', 'M', { method: { ...kl('swap'), narrow: { tune: ['mlp'] } } }),
   shape('two lengths', 'M', { data: { train: 'mixed.jsonl', eval: 'eval.txt' } }, { max_length: 256 }),
   shape('accumulation', 'M', {}, { batch_size: 16, micro_batch_size: 4 }),
-  shape('135M, LoRA', '135M', { adapter: lora(everyMap) }, { batch_size: 1, max_length: 256 }),
+  shape('135M LoRA', '135M', { adapter: lora(everyMap), ...shortSets }, { batch_size: 1, max_length: 256 }),
 ];
 
 function shape(name: string, model: ModelName, parts: Partial<RecipeInput>, train: RecipeInput['train'] = {}): Shape {
@@ -63,7 +69,10 @@ export async function makeWorkplace(folder: string, tokenizerFolder: string): Pr
   await mkdir(folder, { recursive: true });
   for (const name of Object.keys(models) as ModelName[]) await makeModel(join(folder, name), name, tokenizerFolder);
   const texts = { 'train.txt': 1, 'eval.txt': 2, 'general.txt': 3 };
-  for (const [name, seed] of Object.entries(texts)) await writeFile(join(folder, name), someText(seed, 4, 400));
+  for (const [name, seed] of Object.entries(texts)) {
+    await writeFile(join(folder, name), someText(seed, 4, 400));
+    await writeFile(join(folder, `short-${name}`), someText(seed, 1, 100));
+  }
   const rows = Array.from({ length: 200 }, (_, i) => {
     const completion = words(4, 1000 * i, i % 2 === 0 ? 12 : 300);
     return `${JSON.stringify({ prompt: `${i}:`, completion })}\n`;

@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import { syncFolder } from '../runs/safeFile.ts';
 import { EngineError } from './engineError.ts';
 
-export async function writeAtomic(file: string, text: string): Promise<void> {
+export async function writeAtomic(file: string, data: string | Uint8Array): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
-  const bytes = Buffer.from(text);
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   try {
     await mkdir(dirname(file), { recursive: true });
     const handle = await open(temporary, 'w');

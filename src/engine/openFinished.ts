@@ -10,7 +10,7 @@ import { EngineError } from './engineError.ts';
 import { modelPair } from './evaluate/modelPair.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
 import type { TuningModel } from './model/tuningModel.ts';
-import { type OpenedModels, openModels } from './openRun.ts';
+import { compiledFolder, type OpenedModels, openModels } from './openRun.ts';
 import type { Observer } from './trainer.ts';
 import { SafetensorsFile } from './weights/safetensors.ts';
 
@@ -33,7 +33,10 @@ export async function openFinished(
     });
   }
   const recipe = { ...untouched.recipe, adapter };
-  const model = await openTuningModel({ folder: baseFolder, recipe, purpose: 'score', threads: start.threads });
+  const model = await openTuningModel({
+    ...{ folder: baseFolder, recipe, purpose: 'score', threads: start.threads },
+    compiledFolder: compiledFolder(start),
+  });
   try {
     await loadAdapter(modelFolder, model);
     return { model, pair: modelPair(model), close: () => model.close() };

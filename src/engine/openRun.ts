@@ -1,6 +1,7 @@
 /**
  * Opens what a run needs, in order: data, model, base, evaluator; says what was prepared. Whoever opens a run closes it.
  */
+import { join } from 'node:path';
 import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
@@ -9,7 +10,7 @@ import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
 import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge } from './estimate/estimateRun.ts';
 import { type EvaluatedSet, Evaluator } from './evaluate/evaluator.ts';
-import { type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
+import { digest, type Fingerprints, fingerprintRun } from './evaluate/fingerprints.ts';
 import { type ModelPair, modelPair } from './evaluate/modelPair.ts';
 import { readModelConfig } from './model/modelConfig.ts';
 import { openTuningModel } from './model/openTuningModel.ts';
@@ -70,8 +71,8 @@ export async function openRun(
     const { fingerprints, secondsToWrite, ...watching } = await withBaseTexts(start, judged, observer, { trial });
     const prepared = { ...files, ...watching };
     observer(preparedEvent(start, prepared, model, fingerprints, memory.bytes));
-    const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints }, observer);
     const identity = runIdentity(start, fingerprints, model.runtime);
+    const evaluator = evaluatorOf(start, { ...prepared, pair, fingerprints, identity }, observer);
     return {
       ...prepared,
       model,
@@ -90,6 +91,8 @@ export async function openRun(
   }
 }
 
+export const compiledFolder = ({ outputs }: StartCommand): string => join(outputs.cache, 'compiled');
+
 export interface OpenedModels {
   model: TuningModel;
   pair: ModelPair;
@@ -105,11 +108,18 @@ export async function openModels(
 ): Promise<OpenedModels> {
   const { recipe, threads } = start;
   const onProgress = (phase: string, fraction: number): void => observer({ type: 'progress', phase, fraction });
-  const model = await openTuningModel({ folder: modelFolder, recipe, threads, onProgress });
+  const model = await openTuningModel({
+    folder: modelFolder,
+    recipe,
+    threads,
+    compiledFolder: compiledFolder(start),
+    onProgress,
+  });
   if (baseFolder === modelFolder) return { model, pair: modelPair(model), close: () => model.close() };
   try {
     const plain = { ...recipe, adapter: undefined, method: {} };
-    const base = await openTuningModel({ folder: baseFolder, recipe: plain, purpose: 'score', threads, onProgress });
+    const common = { threads, compiledFolder: compiledFolder(start), onProgress };
+    const base = await openTuningModel({ folder: baseFolder, recipe: plain, purpose: 'score', ...common });
     if (base.vocabularySize !== model.vocabularySize) {
       await base.close();
       throw new EngineError(
@@ -158,7 +168,7 @@ export function checkFits(
 
 export function evaluatorOf(
   { recipe, outputs }: StartCommand,
-  run: Pick<OpenedRun, 'pair' | 'sets' | 'trainSample' | 'fingerprints'>,
+  run: Pick<OpenedRun, 'pair' | 'sets' | 'trainSample' | 'fingerprints'> & Partial<Pick<OpenedRun, 'identity'>>,
   observer: Observer,
 ): Evaluator {
   return new Evaluator({
@@ -170,6 +180,7 @@ export function evaluatorOf(
     seed: recipe.train.seed,
     cacheFolder: outputs.cache,
     cacheKey: run.fingerprints.cacheKey,
+    untouchedKey: run.identity && digest([run.fingerprints.cacheKey, run.identity]),
     itemsFolder: outputs.items,
     onProgress: (phase, fraction) => observer({ type: 'progress', phase, fraction }),
   });

@@ -1,6 +1,6 @@
 /**
- * Scores of the base model, each item scored once and kept in a cache folder that runs share. A file that does not
- * verify is scored again. Knows nothing of what the scores are compared with.
+ * Scores of a model that nothing has changed, the base or the tuned one before its first step: each item is scored once
+ * and kept in a cache folder that runs share. A file that does not verify is scored again. Knows nothing of what the scores are compared with.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export class BaseScores {
     this.#scores = scores;
   }
 
-  /** `key` stands for everything that decides the scores: base, set, tokenizer, scorer, runtime. */
+  /** `key` stands for everything that decides the scores: model, set, tokenizer, scorer, runtime. */
   static async open(cacheFolder: string, key: string): Promise<BaseScores> {
     const file = join(cacheFolder, 'base-scores', `${key}.json`);
     return new BaseScores(file, key, await readVerified(file, key));

@@ -40,6 +40,11 @@ export interface EvaluatorOptions {
   seed: number;
   cacheFolder: string;
   cacheKey: string;
+  /**
+   * Stands for everything that decides what the tuned model is before its first step, whose scores are then kept as well.
+   * Absent: they are not.
+   */
+  untouchedKey?: string;
   /** Per-item results are written here. */
   itemsFolder: string;
   onProgress: (phase: string, fraction: number) => void;
@@ -59,7 +64,7 @@ interface ScoredItems {
 
 export class Evaluator {
   readonly #options: EvaluatorOptions;
-  readonly #base = new Map<EvaluatedSet, BaseScores>();
+  readonly #known = new Map<string, Promise<BaseScores>>();
 
   constructor(options: EvaluatorOptions) {
     this.#options = options;
@@ -70,7 +75,7 @@ export class Evaluator {
     const event: EvaluatedEvent = { type: 'evaluated', step, final, learning: {}, forgetting: {}, kl: {} };
     let lines = '';
     for (const [i, set] of sets.entries()) {
-      const scored = await this.#score(set, final, (phase, fraction) =>
+      const scored = await this.#score(set, { step, final }, (phase, fraction) =>
         onProgress(phase, (i + fraction) / sets.length),
       );
       lines += itemLines(set, scored);
@@ -79,7 +84,7 @@ export class Evaluator {
       if (kind === 'learning') event.learning[set.name] = scoreLearning(base, tuned, { seed });
       else event.forgetting[set.name] = scoreSet({ kind, replayed, budget, base, tuned, seed });
     }
-    event.kl = await this.#divergences();
+    event.kl = await this.#divergences(step);
     event.items = `${final ? 'final' : `step-${String(step).padStart(6, '0')}`}.jsonl`;
     await writeAtomic(join(this.#options.itemsFolder, event.items), lines);
     return event;
@@ -100,17 +105,21 @@ export class Evaluator {
     return { rows, batch: makeBatch(rows, taskKind, { rows: scoredRows, maxLength: this.#options.maxLength }) };
   }
 
-  async #score(set: EvaluatedSet, final: boolean, onProgress: EvaluatorOptions['onProgress']): Promise<ScoredItems> {
-    const { pair, maxLength } = this.#options;
+  async #score(
+    set: EvaluatedSet,
+    { step, final }: { step: number; final: boolean },
+    onProgress: EvaluatorOptions['onProgress'],
+  ): Promise<ScoredItems> {
+    const { pair, maxLength, cacheKey } = this.#options;
     const places = this.#places(set, final);
     const itemsAt = (chosen: number[]): EncodedItem[] => chosen.map(place => set.items[place]!);
-    const known = await this.#baseScores(set);
+    const known = await this.#scoresFor([cacheKey, set.kind, set.fingerprint]);
     const base = await known.of(places, missing =>
       scoreItems(itemsAt(missing), maxLength, pair.scoreBase, fraction => onProgress('base scores', fraction)),
     );
     const phase = final ? 'final evaluation' : 'evaluating';
-    const tuned = await scoreItems(itemsAt(places), maxLength, pair.scoreTuned, fraction =>
-      onProgress(phase, fraction),
+    const tuned = await this.#untouched(step, [set.kind, set.fingerprint], places, missing =>
+      scoreItems(itemsAt(missing), maxLength, pair.scoreTuned, fraction => onProgress(phase, fraction)),
     );
     for (const [who, scores] of [['base', base] as const, ['tuned', tuned] as const]) {
       const bad = scores.findIndex(({ loss }) => !Number.isFinite(loss));
@@ -119,11 +128,22 @@ export class Evaluator {
     return { places, base, tuned };
   }
 
-  async #baseScores(set: EvaluatedSet): Promise<BaseScores> {
-    const { cacheFolder, cacheKey } = this.#options;
-    const found =
-      this.#base.get(set) ?? (await BaseScores.open(cacheFolder, digest([cacheKey, set.kind, set.fingerprint])));
-    this.#base.set(set, found);
+  /** What the tuned model scores: before its first step that may be known. */
+  async #untouched(
+    step: number,
+    what: string[],
+    places: number[],
+    score: (missing: number[]) => Promise<ItemScore[]>,
+  ): Promise<ItemScore[]> {
+    const { untouchedKey } = this.#options;
+    if (step > 0 || !untouchedKey) return score(places);
+    return (await this.#scoresFor([untouchedKey, ...what])).of(places, score);
+  }
+
+  #scoresFor(what: string[]): Promise<BaseScores> {
+    const key = digest(what);
+    const found = this.#known.get(key) ?? BaseScores.open(this.#options.cacheFolder, key);
+    this.#known.set(key, found);
     return found;
   }
 
@@ -132,20 +152,25 @@ export class Evaluator {
     return final ? order.sort((a, b) => a - b) : order.slice(0, this.#options.itemsInRun);
   }
 
-  async #divergences(): Promise<Record<string, number>> {
+  async #divergences(step: number): Promise<Record<string, number>> {
     const { sets, trainSample } = this.#options;
     const kl: Record<string, number> = {};
-    if (trainSample.length > 0) kl.train = await this.#divergence(trainSample);
+    const on = async (rows: Row[]): Promise<number> => {
+      const tokens = digest(rows.map(row => row.map(({ ids, targets }) => [[...ids], [...targets]])));
+      const [score] = await this.#untouched(step, ['kl', tokens], [0], async () => [await this.#divergence(rows)]);
+      return score!.loss;
+    };
+    if (trainSample.length > 0) kl.train = await on(trainSample);
     for (const set of sets) {
       if (set.kind === 'learning') continue;
       const order = subsetOrder(set.items.length).slice(0, klRows);
-      kl[set.name] = await this.#divergence(order.map(place => rowOfItem(set.items[place]!)));
+      kl[set.name] = await on(order.map(place => rowOfItem(set.items[place]!)));
     }
     return kl;
   }
 
-  /** Nats per target token over all rows. */
-  async #divergence(rows: Row[]): Promise<number> {
+  /** The loss is that of another kind: nats of KL per target token over all rows. */
+  async #divergence(rows: Row[]): Promise<ItemScore> {
     const { pair, maxLength } = this.#options;
     let sum = 0;
     let tokens = 0;
@@ -154,7 +179,7 @@ export class Evaluator {
       for (const value of await pair.divergence(batch)) sum += value;
       for (const label of batch.labels) if (label >= 0) tokens += 1;
     }
-    return sum / tokens;
+    return { loss: sum / tokens, tokens };
   }
 }
 

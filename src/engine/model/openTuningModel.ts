@@ -32,6 +32,7 @@ export async function openTuningModel(options: OpenTuningModel): Promise<TuningM
   const separateBase = new Set(purpose === 'tune' ? ownBase : []);
 
   const runtime = options.runtime ?? (await openRuntime(recipe, threads));
+  if (options.compiledFolder) runtime.keepCompiled?.(options.compiledFolder);
   const state = new StateStore(runtime);
   const weights = await ModelWeights.open(folder);
   try {

@@ -65,6 +65,8 @@ export interface OpenTuningModel {
   threads?: number;
   /** Opened already, and closed with the model. Default: the recipe's. */
   runtime?: Runtime;
+  /** Where compiled programs are kept. Default: nowhere. */
+  compiledFolder?: string;
   onProgress?: (phase: string, fraction: number) => void;
 }
 

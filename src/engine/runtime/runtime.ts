@@ -32,6 +32,8 @@ export interface Runtime {
   readonly reason: string;
   readonly version: string;
   compile(graph: Graph): Promise<Program>;
+  /** From now on, what is compiled is kept in this folder for later starts. Absent where that saves nothing. */
+  keepCompiled?(folder: string): void;
   /** Takes ownership of `values`. */
   upload(values: Float32Array, shape: readonly number[]): DeviceTensor;
   read(tensor: DeviceTensor): Promise<Float32Array>;

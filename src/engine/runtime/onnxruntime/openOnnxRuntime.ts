@@ -10,6 +10,7 @@ import type { Graph, Input, Shape } from '../../graph/graph.ts';
 import { donatedState } from '../donation.ts';
 import type { BatchValues, DeviceTensor, OpenedRuntime, Program, Runtime, ScalarValues } from '../runtime.ts';
 import { AdamwBlock } from './adamwKernel.ts';
+import { CompiledModels } from './compiledModels.ts';
 import { copyingModel, DeviceCopies } from './deviceCopies.ts';
 import { checkFills, hostValue, missing } from './hostValues.ts';
 import { type LargeUpdate, type Operand, outputName, splitLargeUpdates, updateName } from './largeUpdates.ts';
@@ -97,6 +98,7 @@ class HostRuntime implements Runtime {
   readonly #threads: number;
   /** By the weight that is in it. */
   readonly #blocks: Blocks = new WeakMap();
+  #compiled: CompiledModels | undefined;
 
   constructor(ort: typeof Ort, { provider, threads, reason, version }: RuntimeOptions) {
     this.#ort = ort;
@@ -106,14 +108,20 @@ class HostRuntime implements Runtime {
     this.reason = reason;
   }
 
+  /** For a GPU it is compiled for that very device. */
+  keepCompiled(folder: string): void {
+    if (this.provider === 'cpu') this.#compiled = new CompiledModels(folder, this.#ort);
+  }
+
   async compile(graph: Graph): Promise<Program> {
     const { session: part, updates } = splitLargeUpdates(graph);
     const { model, usedInputs } = lowerGraph(part);
-    const session = await this.#ort.InferenceSession.create(model, {
+    const options: Ort.InferenceSession.SessionOptions = {
       ...baseOptions(this.provider, this.#threads),
       // A pool of its own, which is never given back, is worth it where the same graph runs again and again.
       enableCpuMemArena: graph.updates.size > 0,
-    });
+    };
+    const session = await (this.#compiled?.open(model, options) ?? this.#ort.InferenceSession.create(model, options));
     const results = part.results.map(({ name }) => name);
     return new OnnxProgram(this.#ort, graph, { session, usedInputs, results }, updates, this.#blocks);
   }
