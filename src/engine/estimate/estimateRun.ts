@@ -11,7 +11,7 @@ import { readModelConfig } from '../model/modelConfig.ts';
 import { type Programs, programKey } from '../model/programs.ts';
 import { type PreparedRun, pathOf } from '../prepare.ts';
 import { openRuntime } from '../runtime/chooseRuntime.ts';
-import { batchShapes } from './batchShapes.ts';
+import { batchShapes, trainingShapes } from './batchShapes.ts';
 import { freeMemory } from './freeMemory.ts';
 import { type SmallerRun, smallerRuns } from './makeItFit.ts';
 import { plannedModel, runSize, type SizedRun } from './runSize.ts';
@@ -70,7 +70,8 @@ export async function computedEstimate(
   { steps, sets }: PreparedRun,
 ): Promise<EstimateEvent> {
   const runtime = await openRuntime(recipe, threads);
-  const speed = await measureSpeed(runtime);
+  const tokens = Math.max(...trainingShapes(run.batches).map(({ rows, length }) => rows * length));
+  const speed = await measureSpeed(runtime, { ...run.config, tokens });
   await runtime.close();
 
   const { programs } = plannedModel(run.config, recipe);

@@ -1,11 +1,12 @@
 /**
- * How long a graph takes: its products by the rate of a product measured just now, everything else by how fast memory is
- * passed over. Knows nothing of runs.
+ * How long a graph takes: its products by the rate of products of the run's own shapes measured just now, everything else
+ * by how fast memory is passed over. Knows nothing of runs.
  */
 import { bytesOf } from '../graph/cost.ts';
 import { Graph, type Node } from '../graph/graph.ts';
 import { liveParts } from '../graph/live.ts';
 import { add } from '../graph/operators/elementwise.ts';
+import { lossHeadInputs } from '../graph/operators/lossHead.ts';
 import { matmul } from '../graph/operators/matmul.ts';
 import { sumAll } from '../graph/operators/reduce.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -15,21 +16,40 @@ export interface Speed {
   bytesPerSecond: number;
 }
 
-/** The sides of the product and the elements of the sum: large enough for their rates, together a tenth of a second. */
-const [rows, inner, columns] = [1024, 512, 1024];
+/** What a run multiplies: `tokens` rows at once, by weights between its width and that of its feed-forward part. */
+export interface ProductShape {
+  tokens: number;
+  width: number;
+  feedForwardWidth: number;
+}
+
+/** Beyond these sides a product is no faster, and only takes longer to measure. */
+const longest: ProductShape = { tokens: 1024, width: 1024, feedForwardWidth: 2048 };
+/** Pairs of weights, each used once: as in a step, they come from memory and not from the cache. */
+const pairs = 3;
 const elements = 2 ** 22;
 const repetitions = 5;
 
-export async function measureSpeed(runtime: Runtime): Promise<Speed> {
+/**
+ * Products lose some of their rate to getting the weights ready, which is done anew for each and is the more, the fewer
+ * tokens share it: a rate of square products would be too high for short batches.
+ */
+export async function measureSpeed(runtime: Runtime, shape: ProductShape): Promise<Speed> {
+  const [tokens, width, wide] = (['tokens', 'width', 'feedForwardWidth'] as const).map(side =>
+    Math.min(shape[side], longest[side]),
+  ) as [number, number, number];
   const product = new Graph();
-  const a = product.input('a', 'state', [rows, inner]);
-  const b = product.input('b', 'state', [inner, columns]);
-  product.output('result', sumAll(matmul(a, b)));
+  let x = product.input('x', 'state', [tokens, width]);
+  for (let i = 0; i < pairs; i++) {
+    x = matmul(x, product.input(`up ${i}`, 'state', [wide, width]), { transposeB: true });
+    x = matmul(x, product.input(`down ${i}`, 'state', [width, wide]), { transposeB: true });
+  }
+  product.output('result', sumAll(x));
   const sum = new Graph();
   sum.output('result', sumAll(add(sum.input('a', 'state', [elements]), sum.input('b', 'state', [elements]))));
   const ofSum = 4 * (2 + 1 + 1) * elements;
   return {
-    flopsPerSecond: (2 * rows * inner * columns) / (await secondsOf(product, runtime)),
+    flopsPerSecond: (pairs * 2 * 2 * tokens * width * wide) / (await secondsOf(product, runtime)),
     bytesPerSecond: ofSum / (await secondsOf(sum, runtime)),
   };
 }
@@ -39,7 +59,7 @@ async function secondsOf(graph: Graph, runtime: Runtime): Promise<number> {
   const program = await runtime.compile(graph);
   const state = new Map(
     graph.inputs.map(({ name, tensor: { shape } }) => {
-      const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1)).fill(0.5);
+      const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1)).fill(1 / 64);
       return [name, runtime.upload(values, shape)] as const;
     }),
   );
@@ -54,8 +74,6 @@ async function secondsOf(graph: Graph, runtime: Runtime): Promise<number> {
   return seconds.slice(1).sort((a, b) => a - b)[Math.floor(repetitions / 2)]!;
 }
 
-/** Operators whose work is products. */
-const products = new Set(['matmul', 'lossHead']);
 const free = new Set(['reshape']);
 /** From one node to the next, whatever it does. */
 const secondsPerNode = 5e-6;
@@ -64,8 +82,23 @@ export function secondsToRun(graph: Graph, { flopsPerSecond, bytesPerSecond }: S
   const secondsFor = (node: Node): number => {
     const { operator, inputs, outputs, attributes } = node;
     if (free.has(operator.name)) return 0;
-    if (products.has(operator.name)) return operator.flops!(inputs, outputs, attributes) / flopsPerSecond;
-    return [...inputs, ...outputs].reduce((sum, tensor) => sum + bytesOf(tensor), 0) / bytesPerSecond;
+    // Of `after`, only the first is passed on.
+    const touched = operator.name === 'after' ? [inputs[0]!, ...outputs] : [...inputs, ...outputs];
+    const seconds = touched.reduce((sum, tensor) => sum + bytesOf(tensor), 0) / bytesPerSecond;
+    const ofProducts = (): number => operator.flops!(inputs, outputs, attributes) / flopsPerSecond;
+    // A thin product, such as that of an adapter, takes as long as its long sides are read.
+    if (operator.name === 'matmul') return Math.max(ofProducts(), seconds);
+    if (operator.name === 'lossHead') return ofProducts() + logitsBytes(node) / bytesPerSecond;
+    return seconds;
   };
   return liveParts(graph).nodes.reduce((sum, node) => sum + secondsPerNode + secondsFor(node), 0);
+}
+
+/** Probabilities, their logarithms and the gradient are each read and written once over all logits. */
+const passesOverLogits = 6;
+
+function logitsBytes({ inputs }: Node): number {
+  const [hidden, head] = [inputs[lossHeadInputs.hidden]!, inputs[lossHeadInputs.head]!];
+  const models = inputs.length > lossHeadInputs.ratio ? 2 : 1;
+  return models * passesOverLogits * 4 * hidden.shape[0]! * head.shape[0]!;
 }

@@ -77,7 +77,7 @@ for (const [name, parts] of Object.entries(methods)) {
 }
 
 async function hashAfterTraining(parts: RecipeParts, folder?: string): Promise<string> {
-  const opened = await openRuntime('onnxruntime', 2);
+  const opened = await openRuntime({ runtime: 'onnxruntime' }, 2);
   if (folder) opened.keepCompiled?.(folder);
   return withModel({ ...parts, name: 'qwen3', opened }, async model => {
     const hash = createHash('sha256');

@@ -292,7 +292,7 @@ function afterTurns(turns: number, then: () => void): void {
   else setImmediate(() => afterTurns(turns - 1, then));
 }
 
-test('a loss that is not finite ends the run, naming step, metric and last checkpoint, after it was reported as such', async () => {
+test('a loss that is not finite ends the run, naming step, metric, tensor and last checkpoint, after it was reported as such', async () => {
   const events: TrainerEvent[] = [];
   const diverging = { learning_rate: 1e30, max_grad_norm: 1e30, max_steps: 6 };
   const start = files.start({ ...quick, train: diverging });
@@ -301,6 +301,7 @@ test('a loss that is not finite ends the run, naming step, metric and last check
     (error: Error & { code: string }) => {
       assert.equal(error.code, 'not-finite');
       assert.match(error.message, /Step \d: .*(loss|objective|gradientNorm) is (NaN|Infinity)/);
+      assert.match(error.message, /; the first broken tensor is model\.[\w.]+\.weight$/);
       return true;
     },
   );
