@@ -3,7 +3,7 @@
  * that decides it and begins with its hash; one that does not verify is compiled anew, and so is what cannot be kept.
  * Knows no graphs. The folder is the user's: a project never writes into it.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -19,7 +19,6 @@ const mostBytes = 512 * 2 ** 20;
 /** What is smaller is compiled in the time it takes to look for it. */
 const leastBytes = 16 * 2 ** 10;
 const hashBytes = 32;
-const ending = '.ort';
 
 export class CompiledModels {
   readonly #folder: string;
@@ -45,7 +44,7 @@ export class CompiledModels {
   }
 
   async #compile(key: string, model: Uint8Array, options: Options): Promise<Ort.InferenceSession> {
-    const draft = join(this.#folder, `${key}.${process.pid}.draft`);
+    const draft = join(this.#folder, `${key}.${randomBytes(4).toString('hex')}.draft`);
     const { extra = {} } = options;
     const session = { ...(extra.session as Record<string, unknown>), save_model_format: 'ORT' };
     const keeping = { ...options, optimizedModelFilePath: draft, extra: { ...extra, session } };
@@ -82,10 +81,10 @@ export class CompiledModels {
     }
   }
 
+  /** Also of what was left by somebody who was killed while writing. */
   async #removeOldest(): Promise<void> {
-    const names = (await readdir(this.#folder)).filter(name => name.endsWith(ending));
     const files = await Promise.all(
-      names.map(async name => {
+      (await readdir(this.#folder)).map(async name => {
         const file = join(this.#folder, name);
         const { size, mtimeMs } = await stat(file);
         return { file, size, mtimeMs };
@@ -107,7 +106,7 @@ export class CompiledModels {
   }
 
   #file(key: string): string {
-    return join(this.#folder, `${key}${ending}`);
+    return join(this.#folder, `${key}.ort`);
   }
 }
 
