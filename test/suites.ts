@@ -106,9 +106,16 @@ export function allSuites(): Suite[] {
       skip: hasServer ? undefined : 'the packaged browser, which has one, is for Linux x64',
     }),
     ...(torchPython || noTorch ? torchSuites(torchPython ?? '', noTorch) : []),
-    ...(tensorflow || noTensorflow
-      ? [nodeTests('tensorflow', 'the runtime TensorFlow', testFiles('tensorflow'), { skip: noTensorflow })]
-      : []),
+    ...(tensorflow || noTensorflow ? tensorflowSuites(here, noTensorflow ?? skip24) : []),
+  ];
+}
+
+/** tfjs-node was written for a Node that is older than both. */
+function tensorflowSuites(here = '', skip24?: string): Suite[] {
+  const files = testFiles('tensorflow');
+  return [
+    nodeTests('tensorflow', `the runtime TensorFlow on Node ${here}`, files, { skip: noTensorflow }),
+    nodeTests('tensorflow24', 'the runtime TensorFlow on Node 24', files, { node: node24, skip: skip24 }),
   ];
 }
 

@@ -49,7 +49,7 @@ export function whyClosed(provider: GpuProvider, said: string): Closed {
     const reason = `onnxruntime has ${provider} on ${platformsInWords} alone; this is ${process.platform}-${process.arch}`;
     return { reason, remedy: 'Leave provider out, or set provider: cpu.' };
   }
-  return { reason: `onnxruntime does not open ${provider} here: ${withoutPlaces(said)}`, remedy };
+  return { reason: withoutPlaces(said), remedy };
 }
 
 /** The last sentence: what comes before names files and functions of onnxruntime's source. */
