@@ -1,6 +1,6 @@
 /**
  * What `holdfast check` computes before a model is opened beside what a run then takes: memory as the peak of the
- * trainer's process over what it held before it read anything, and seconds a step. Eight recipes, one after the other.
+ * trainer's process over what it held before it read anything, and seconds a step, as told before the run and after it. Eight recipes, one after the other.
  * Memory may be measured on a busy machine, time on an idle one only. Linux.
  *
  * usage: npm run bench:estimate [-- --only full,LoRA --threads 2]
@@ -8,7 +8,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { StepEvent } from '../src/protocol/trainer.ts';
+import type { EstimateEvent, StartCommand, StepEvent } from '../src/protocol/trainer.ts';
 import { recipePaths, resolveRecipe } from '../src/recipe/resolve.ts';
 import { recipeSchema } from '../src/recipe/schema.ts';
 import { askTrainer, type Told } from './estimate/measureRun.ts';
@@ -36,20 +36,23 @@ for (const shape of shapes) if (values.only.split(',').includes(shape.name)) con
 async function row({ name, recipe: written }: Shape): Promise<string> {
   const recipe = resolveRecipe(recipeSchema.parse(written), { variant: 'as-written', fileName: 'bench.tune.yaml' });
   const paths = Object.fromEntries(recipePaths(recipe).map(path => [path, join(folder, path)]));
-  const checked = await askTrainer(trainer, { job: 'check', recipe, paths, threads }, { isEnough: isComputed });
-  const estimated = checked.at(-1)!.event;
-  if (estimated.type !== 'estimate') throw new Error(`${name}: the check told no estimate`);
-
+  const before = await estimateOf({ recipe, paths, threads });
   const told = await askTrainer(trainer, { job: 'train', recipe, paths, threads });
+  const after = await estimateOf({ recipe, paths, threads });
   const idle = told[0]!.bytes;
   const peak = Math.max(...told.map(({ peakBytes }) => peakBytes)) - idle;
-  const memory = beside(estimated.memoryBytes - idle, peak, bytes => `${(bytes / 2 ** 20).toFixed(0)} MiB`);
-  const time = beside(estimated.secondsPerStep, medianSeconds(told), seconds => seconds.toFixed(3));
+  const memory = beside(before.memoryBytes - idle, peak, bytes => `${(bytes / 2 ** 20).toFixed(0)} MiB`);
+  // A machine's speed changes within the minute of a run.
+  const estimated = (before.secondsPerStep + after.secondsPerStep) / 2;
+  const time = beside(estimated, medianSeconds(told), seconds => seconds.toFixed(3));
   return `| ${name} | ${memory} | ${time} |`;
 }
 
-function isComputed({ event }: Told): boolean {
-  return event.type === 'estimate' && event.basis === 'computed';
+async function estimateOf(start: Pick<StartCommand, 'recipe' | 'paths' | 'threads'>): Promise<EstimateEvent> {
+  const isComputed = ({ event }: Told) => event.type === 'estimate' && event.basis === 'computed';
+  const { event } = (await askTrainer(trainer, { job: 'check', ...start }, { isEnough: isComputed })).at(-1)!;
+  if (event.type === 'estimate') return event;
+  throw new Error(`The check of ${start.recipe.name} told no estimate`);
 }
 
 function beside(estimated: number, measured: number, text: (x: number) => string): string {
