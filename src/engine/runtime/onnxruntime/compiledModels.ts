@@ -62,6 +62,7 @@ export class CompiledModels {
 
   async #keep(key: string, draft: string): Promise<void> {
     const body = await readFile(draft);
+    await rm(draft);
     await writeAtomic(this.#file(key), Buffer.concat([hashOf(key, body), body]));
     await this.#removeOldest();
   }
