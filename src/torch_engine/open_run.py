@@ -187,7 +187,7 @@ def _prepared_event(
     start: Start, prepared: Prepared, model: TunedLanguageModel, fingerprints: dict, threads: int
 ) -> Event:
     about, teacher = prepared.about, model.teacher
-    told = {**environment(threads), "optimizer": model.optimizer_in_words}
+    told = {**environment(threads), "optimizer": model.optimizer_in_words, "attention": model.attention_in_words}
     if teacher:
         told["teacher"] = f"{teacher.teacher}: {teacher.reason}"
     return {

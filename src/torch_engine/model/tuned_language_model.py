@@ -107,6 +107,16 @@ class TunedLanguageModel:
         return self._parts.precision
 
     @property
+    def attention_in_words(self) -> str:
+        """What transformers has chosen, and why."""
+        name = getattr(self._parts.model.config.get_text_config(), "_attn_implementation", None) or "eager"
+        why = {
+            "sdpa": "torch's own: its flash kernels where a row has no borders, a mask where packed documents are held apart",
+            "eager": f"written out, because {type(self._parts.model).__name__} has no other",
+        }
+        return f"{name}: {why.get(name, 'as the model asks for it')}"
+
+    @property
     def optimizer_in_words(self) -> str:
         """ "AdamW, moments in 8 bits of 98 % of what trains: 3 MB of state"."""
         optimizer = self._parts.optimizer
