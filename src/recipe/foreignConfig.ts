@@ -69,7 +69,7 @@ export function translateConfig(config: Config, kind: ForeignKind): Translated {
   const data = dataOf(reader);
   const adapter = adapterOf(reader);
   const train = trainOf(reader);
-  const engine = adapter?.load_in_4bit || train.optim ? 'torch' : undefined;
+  const engine = adapter?.load_in_4bit || train.optim || train.torch_compile ? 'torch' : undefined;
   const every = (key: string) => reader.takeIf(key, value => typeof value === 'number' && Number.isInteger(value));
   const [evaluateEvery, checkpointEvery] = [every('eval_steps'), every('save_steps')];
   const recipe = {
@@ -169,6 +169,7 @@ function trainOf(reader: Reader): Train {
   const moments = reader.takeIf('optim', value => optimizers.has(String(value)));
   if (optimizers.get(String(moments))) train.optim = 'adamw_8bit';
   reader.explain('optim', 'there is AdamW, with its moments in f32 or in 8 bits; adamw is taken');
+  if (reader.takeIf('torch_compile', value => value === true)) train.torch_compile = true;
   const ratio = reader.peek('warmup_ratio');
   if (typeof ratio === 'number' && typeof train.max_steps === 'number') {
     reader.take('warmup_ratio');

@@ -229,6 +229,7 @@ What trains is held in f32, whatever computes: at small rates an update is below
 | \`train.precision: bf16\` | half the activations; a GPU is several times faster | numbers of 8 bits; taken by itself where a GPU has them |
 | \`train.precision: f16\` | the same, on GPUs without bf16 | the loss is scaled by a power of two so that gradients do not vanish: \`lossScale\`. A step whose gradient overflows is not made, and the scale is halved: \`skippedSteps\` counts them, their \`gradientNorm\` is infinite, and the learning rate goes on with the steps. Where even an unscaled gradient overflows, the run ends and says so |
 | \`train.optim: adamw_8bit\` | three quarters of AdamW's moments, 6 bytes of each weight that trains | moments in 8 bits, of tensors of 4096 numbers and more; those of embeddings stay in f32. Needs bitsandbytes. The run's record says what the state weighs |
+| \`train.torch_compile: true\` | time, mostly on GPUs | layers are compiled for the passes that train. What is measured runs uncompiled, base and tuned alike, and \`trainEqualsEval\` holds both to each other. Rows are padded to one of four lengths, each with a program of its own, so that no number depends on the order in which lengths came |
 
 All of it is part of a run's identity, with the version of bitsandbytes, and goes on exactly after a stop; a checkpoint holds safetensors and JSON alone.
 

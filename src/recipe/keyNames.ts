@@ -130,7 +130,6 @@ const laterKeys = new Set([
   'load_in_8bit',
   'train.load_in_8bit',
   'adapter.load_in_8bit',
-  'train.torch_compile',
 ]);
 
 const laterValues = new Map<string, string[]>(

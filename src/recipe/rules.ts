@@ -207,6 +207,7 @@ function onlyTorch({ adapter, train, engine }: Recipe): Complaint[] {
     [['adapter', 'load_in_4bit'], adapter?.load_in_4bit],
     [['train', 'optim'], train.optim === 'adamw' ? undefined : train.optim],
     [['train', 'precision'], train.precision === 'auto' ? undefined : train.precision],
+    [['train', 'torch_compile'], train.torch_compile],
     [['train', 'deterministic'], train.deterministic],
   ];
   return wishes

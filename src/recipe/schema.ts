@@ -287,6 +287,12 @@ const train = z
       .describe(
         'What computes; what trains is held in f32 in any case. auto: bf16 on a GPU that has it, else f32. f16, for older GPUs, scales the loss and skips steps that overflow. Needs engine: torch.',
       ),
+    torch_compile: z
+      .boolean()
+      .optional()
+      .describe(
+        'The layers are compiled for the passes that train; what is measured runs uncompiled. Takes a while at each new length of rows, of which there are four, and then less for each step; mostly on GPUs. Where there is no compiler the run goes on without, and says so. Needs engine: torch.',
+      ),
     deterministic: z
       .boolean()
       .optional()

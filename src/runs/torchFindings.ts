@@ -24,6 +24,8 @@ const answerSchema = z.object({
   mps: z.boolean(),
   trouble: z.string().nullable(),
   bitsandbytes: z.string().nullable(),
+  /** What torch.compile would build with: Triton on a GPU, else a C++ compiler. */
+  compiler: z.string().nullable(),
 });
 
 const loadMs = 180_000;
@@ -39,17 +41,28 @@ with warnings.catch_warnings(record=True) as caught:
 trouble = str(caught[-1].message) if caught and not available else None
 devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if available else []
 mps = getattr(torch.backends, "mps", None)
-try:
-    bitsandbytes = metadata.version("bitsandbytes")
-except metadata.PackageNotFoundError:
-    bitsandbytes = None
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+def compiler():
+    if available:
+        triton = version("triton") or version("triton-windows")
+        return triton and "triton " + triton
+    try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+        return get_cpp_compiler()
+    except Exception:
+        return None
 print(json.dumps({
     "version": torch.__version__,
     "cuda": torch.version.cuda,
     "devices": devices,
     "mps": bool(mps and mps.is_available()),
     "trouble": trouble,
-    "bitsandbytes": bitsandbytes,
+    "bitsandbytes": version("bitsandbytes"),
+    "compiler": compiler(),
 }))`;
 
 /** Throws as `choosePython` does, or when torch is there and does not load. */
@@ -64,17 +77,33 @@ export async function findTorch(wish: PythonWish, hasNvidia: boolean): Promise<T
   return { python, found, extras, trouble: troubleOf(python.path, answer) };
 }
 
-function extrasOf(path: string, { bitsandbytes }: z.infer<typeof answerSchema>): TorchFound['extras'] {
-  const install = `${path} -m pip install bitsandbytes`;
+function extrasOf(
+  path: string,
+  { bitsandbytes, compiler, devices }: z.infer<typeof answerSchema>,
+): TorchFound['extras'] {
+  const install = (name: string): string => `${path} -m pip install ${name}`;
   return [
     {
       what: 'bitsandbytes',
       found: bitsandbytes,
       for: 'adapter.load_in_4bit and train.optim: adamw_8bit',
-      remedy: install,
+      remedy: install('bitsandbytes'),
+    },
+    {
+      what: 'compiler',
+      found: compiler,
+      for: 'train.torch_compile',
+      remedy: devices.length > 0 ? install('triton') : compilerRemedy,
     },
   ];
 }
+
+const compilerRemedies: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'Install one: apt install g++, or dnf install gcc-c++.',
+  darwin: 'Install one: xcode-select --install',
+  win32: 'Install the Build Tools for Visual Studio with C++.',
+};
+const compilerRemedy = compilerRemedies[process.platform] ?? 'Install a C++ compiler.';
 
 async function load(path: string): Promise<string> {
   try {

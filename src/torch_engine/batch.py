@@ -8,7 +8,7 @@ B rows, T length
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,21 @@ class Batch:
     tokens: int
     """Cells that are not padding."""
     is_packed: bool
+
+    def padded(self, multiple: int) -> Batch:
+        """As long as a multiple: cells that nothing is learned from and no other cell looks at."""
+        more = -self.length % multiple
+        if more == 0:
+            return self
+        pad = torch.nn.functional.pad
+        following = self.positions[:, -1:] + 1 + torch.arange(more)
+        return replace(
+            self,
+            length=self.length + more,
+            ids=pad(self.ids, (0, more)),
+            labels=pad(self.labels, (0, more), value=ignored_label),
+            positions=torch.cat([self.positions, following], 1),
+        )
 
     def to(self, device: torch.device) -> Batch:
         if device.type == "cpu":

@@ -15,9 +15,10 @@ from .evaluate.evaluator import Evaluator
 from .evaluate.fingerprints import digest
 from .evaluate.model_pair import ModelPair
 from .model import bits_and_bytes, four_bits
+from .model.compiling import fault
 from .model.memory import Shape, bytes_needed
 from .model.memory_sizes import load_of
-from .model.open_tuning_model import open_tuning_model
+from .model.open_tuning_model import is_compiled, open_tuning_model
 from .model.precision import Precision, choose_precision, use_deterministic
 from .model.save_model import ModelWriter
 from .model.tuned_language_model import TunedLanguageModel
@@ -111,7 +112,8 @@ def computes(precision: Precision) -> str:
 
 def trains(recipe: dict, precision: Precision) -> str:
     packed = f", moments by bitsandbytes {bits_and_bytes.version()}" if recipe["train"].get("optim") == "adamw_8bit" else ""
-    return computes(precision) + packed
+    compiled = ", compiled" if is_compiled(recipe, precision) else ""
+    return computes(precision) + packed + compiled
 
 
 def cache_key(prepared: Prepared, precision: Precision) -> str:
@@ -188,6 +190,11 @@ def _prepared_event(
 ) -> Event:
     about, teacher = prepared.about, model.teacher
     told = {**environment(threads), "optimizer": model.optimizer_in_words, "attention": model.attention_in_words}
+    if start.recipe["train"].get("torch_compile"):
+        why = fault(model.device.type)
+        told["compile"] = "the layers, for training; measured uncompiled" if model.is_compiled else f"not compiled: {why}"
+        if why is not None:
+            about["warnings"].append(f"train.torch_compile: the run goes on uncompiled, because {why}.")
     if teacher:
         told["teacher"] = f"{teacher.teacher}: {teacher.reason}"
     return {

@@ -38,6 +38,7 @@ const torchOnCpu = {
   mps: false,
   trouble: 'driver too old',
   bitsandbytes: null,
+  compiler: 'g++',
 };
 
 interface Machine {
@@ -124,6 +125,7 @@ test(
     assert.equal(extra?.state, 'info');
     assert.match(extra?.found ?? '', /^not there; needed for adapter\.load_in_4bit and train\.optim: adamw_8bit$/);
     assert.match(extra?.remedy ?? '', /python -m pip install bitsandbytes$/);
+    assert.equal(about(outcome, 'compiler')?.found, 'g++, for train.torch_compile');
   },
 );
 

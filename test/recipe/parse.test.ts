@@ -100,7 +100,6 @@ const later = [
   'method: { regularize: { kind: features } }',
   'method: { regularize: { teacher: cache } }',
   'train: { load_in_8bit: true }',
-  'train: { torch_compile: true }',
 ];
 for (const text of later) {
   test(`"${text}" is refused as not supported yet`, () => {

@@ -114,12 +114,13 @@ test('an adapter on a base in 4 bits is not merged, and needs the torch engine',
 
 test('what the torch engine alone can do is refused without it, and not left out in silence', () => {
   const wishes =
-    'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, optim: adamw_8bit, precision: bf16 }';
+    'adapter: { type: lora, use_dora: true }\ntrain: { deterministic: true, torch_compile: true, optim: adamw_8bit, precision: bf16 }';
   assert.deepEqual(
     problemsOf(wishes).map(([code, path]) => [code, path]),
     [
       ['conflict', 'adapter.use_dora'],
       ['conflict', 'train.deterministic'],
+      ['conflict', 'train.torch_compile'],
       ['conflict', 'train.optim'],
       ['conflict', 'train.precision'],
     ],

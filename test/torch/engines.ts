@@ -156,3 +156,9 @@ export function withoutBitsandbytes(): string | false {
   const look = ['-E', '-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("bitsandbytes") is None)'];
   return spawnSync(python, look).status === 0 ? false : `${python} has no bitsandbytes`;
 }
+
+/** Why tests of compiled layers are skipped; `false` where there is a compiler. */
+export function withoutCompiler(): string | false {
+  const compiler = process.env.CXX ?? 'g++';
+  return spawnSync(compiler, ['--version']).status === 0 ? false : `there is no C++ compiler (${compiler})`;
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { TrainerEvent } from '../../src/protocol/trainer.ts';
 import { makeTinyFiles, type TinyFiles, type TinyRecipe, wideConfig } from '../engine/support/tinyRun.ts';
-import { ofType, resultOf, resumedAt, runOn, withoutBitsandbytes } from './engines.ts';
+import { ofType, resultOf, resumedAt, runOn, withoutBitsandbytes, withoutCompiler } from './engines.ts';
 
 let files: TinyFiles;
 before(async () => {
@@ -23,6 +23,7 @@ const losses = (events: TrainerEvent[]): number[] => ofType(events, 'step').map(
 
 const formats: { name: string; train: TinyRecipe['train']; skip: string | false; near: number }[] = [
   { name: 'moments in 8 bits', train: { optim: 'adamw_8bit' }, skip: withoutBitsandbytes(), near: 0.02 },
+  { name: 'compiled layers', train: { torch_compile: true }, skip: withoutCompiler(), near: 1e-4 },
   { name: 'f16', train: { precision: 'f16' }, skip: false, near: 0.02 },
 ];
 
@@ -60,6 +61,12 @@ const tells: Record<string, (events: TrainerEvent[]) => void> = {
       environment.optimizer!,
       /^AdamW, moments in 8 bits of \d\d % of what trains, f32 of the rest: \d\.\d MB$/,
     );
+  },
+  'compiled layers': events => {
+    const { environment, warnings } = ofType(events, 'prepared')[0]!;
+    assert.match(environment.compile!, /^the layers, for training/);
+    assert.match(environment.attention!, /^sdpa: /);
+    assert.ok(!warnings.some(warning => warning.includes('torch_compile')), warnings.join());
   },
   f16: events => {
     const { runtime } = ofType(events, 'prepared')[0]!;

@@ -12,6 +12,7 @@ import torch
 from ..methods.lora import add_adapters, plain_name
 from ..methods.regularize import regularizer_of
 from ..state.state_store import StateStore
+from . import compiling
 from .four_bits import count_of
 from .load_model import load_model
 from .loss_scale import LossScale
@@ -43,12 +44,19 @@ def open_tuning_model(
         # transformers recomputes in training mode alone; dropout is 0 in both modes.
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.train()
+    copy = load_model(folder, precision) if has_copy else None
+    length_step = None
+    if is_tuned and is_compiled(recipe, precision):
+        length_step = compiling.length_step(recipe["train"]["max_length"])
+        for each in (model, copy):
+            if each is not None:
+                compiling.compile_layers(each)
     return TunedLanguageModel(
         Parts(
             model=model,
             adapted=adapted,
             lora=plan.adapter,
-            copy=load_model(folder, precision) if has_copy else None,
+            copy=copy,
             trained=trained,
             base_values=base_values,
             regularizer=regularizer,
@@ -57,8 +65,14 @@ def open_tuning_model(
             state=state,
             precision=precision,
             parameters=parameters,
+            length_step=length_step,
         )
     )
+
+
+def is_compiled(recipe: dict[str, Any], precision: Precision) -> bool:
+    """As the recipe asks for it, where this machine can."""
+    return bool(recipe["train"].get("torch_compile")) and compiling.fault(precision.device.type) is None
 
 
 def _embeddings(model: torch.nn.Module) -> set[str]:

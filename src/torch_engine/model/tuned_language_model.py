@@ -22,6 +22,7 @@ from ..engine_error import EngineError
 from ..methods.lora import LoraPlan, plain_name
 from ..methods.regularize import Regularizer
 from ..state.state_store import StateStore
+from .compiling import uncompiled
 from .load_model import head_of, takes_positions
 from .loss_head import Head, Teacher, losses, token_comparisons, token_losses
 from .loss_scale import LossScale
@@ -51,6 +52,8 @@ class Parts:
     state: StateStore
     precision: Precision
     parameters: int
+    length_step: int | None = None
+    """Layers are compiled for training: rows take multiples of it."""
 
 
 Pick = Callable[[torch.Tensor], "list[int] | None"]
@@ -107,8 +110,12 @@ class TunedLanguageModel:
         return self._parts.precision
 
     @property
+    def is_compiled(self) -> bool:
+        return self._parts.length_step is not None
+
+    @property
     def attention_in_words(self) -> str:
-        """What transformers has chosen, and why."""
+        """What transformers has chosen. Borders of packed rows are tested against rows that are not packed."""
         name = getattr(self._parts.model.config.get_text_config(), "_attn_implementation", None) or "eager"
         why = {
             "sdpa": "torch's own: its flash kernels where a row has no borders, a mask where packed documents are held apart",
@@ -201,7 +208,7 @@ class TunedLanguageModel:
     @torch.no_grad()
     def write(self, which: str, texts: list[list[int]], pick: Pick) -> None:
         """Texts of one length, side by side, grow by what `pick` says, until it says nothing."""
-        with self._weights(which) as (model, head), self._parts.precision.autocast():
+        with self._as_measured(), self._weights(which) as (model, head), self._parts.precision.autocast():
             cache, fresh = None, torch.tensor(texts, device=self.device)
             while True:
                 found = model.get_decoder()(input_ids=fresh, past_key_values=cache, use_cache=True)
@@ -228,12 +235,13 @@ class TunedLanguageModel:
         optimizer.forget_gradients()
         sums = LossSums(self._parts.regularizer)
         factor = self._parts.loss_scale.factor if self._parts.loss_scale else 1.0
-        for batch in (one.to(self.device) for one in batches):
+        step = self._parts.length_step
+        for batch in ((one.padded(step) if step else one).to(self.device) for one in batches):
             index, labels = _targets(batch)
             if len(labels) == 0:
                 continue
             teacher = self._teacher(batch, index, counts)
-            hidden, head = self._hidden(batch, index, "tuned")
+            hidden, head = self._hidden(batch, index, "tuned", is_trained=True)
             weights = torch.full((len(labels),), factor / counts.targets, device=self.device)
             found = losses(hidden, head, labels, weights, teacher, with_cross_entropy=with_cross_entropy)
             if found.objective.requires_grad:
@@ -249,7 +257,7 @@ class TunedLanguageModel:
         regularizer = self._parts.regularizer
         if regularizer is None or batch.kind not in regularizer.on:
             return None
-        hidden, head = self._hidden(batch, index, "base", from_copy=True)
+        hidden, head = self._hidden(batch, index, "base", from_copy=True, is_trained=True)
         ratio = regularizer.factor * counts.targets / counts.regularized
         return Teacher(
             hidden,
@@ -260,7 +268,7 @@ class TunedLanguageModel:
         )
 
     def _hidden(
-        self, batch: Batch, index: torch.Tensor, which: str, *, from_copy: bool = False
+        self, batch: Batch, index: torch.Tensor, which: str, *, from_copy: bool = False, is_trained: bool = False
     ) -> tuple[torch.Tensor, Head]:
         """(N, D) hidden states at the chosen cells, and the head that belongs to them."""
         inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
@@ -269,9 +277,13 @@ class TunedLanguageModel:
         elif batch.is_packed:
             name = type(self._parts.model).__name__
             raise EngineError("model-unsupported", f"{name} cannot take packed rows", remedy="Set train.packing: false.")
-        with self._weights(which, from_copy=from_copy) as (model, head), self._parts.precision.autocast():
+        way = contextlib.nullcontext() if is_trained else self._as_measured()
+        with way, self._weights(which, from_copy=from_copy) as (model, head), self._parts.precision.autocast():
             hidden = model.get_decoder()(**inputs).last_hidden_state
         return hidden.flatten(0, 1).index_select(0, index), head
+
+    def _as_measured(self) -> contextlib.AbstractContextManager[None]:
+        return uncompiled() if self._parts.length_step else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def _weights(self, which: str, *, from_copy: bool = False) -> Iterator[tuple[transformers.PreTrainedModel, Head]]:
