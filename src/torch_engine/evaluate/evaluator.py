@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,30 +116,37 @@ class Evaluator:
             _refuse_not_finite(who, each, chosen, found)
             return found
 
+        def score_base(missing: Sequence[int]) -> list[ItemScore]:
+            own = self._base_sums(each) if known.keys() & set(missing) else {}
+            return score("base", missing, "base scores", [own.get(place) for place in missing])
+
         if each.name not in self._base:
             key = digest([self.cache_key, each.kind, each.fingerprint])
             self._base[each.name] = BaseScores(self.cache_folder, key)
-        base = self._base[each.name].of(places, lambda missing: score("base", missing, "base scores"))
+        base = self._base[each.name].of(places, score_base)
         phase = "final evaluation" if final else "evaluating"
         return base, score("tuned", places, phase, [known.get(place) for place in places])
 
     def _compare_items(self, each: ScoredSet) -> tuple[dict[int, Sum], float]:
         """The first of a set's order, each item by its main sequence: its scores by place, and the KL to the base."""
-        places = each.order[:kl_rows]
-        sequences = [each.items[place].sequences[each.items[place].main] for place in places]
-        compared = self._compare(each.name, [[sequence] for sequence in sequences])
-        sums = map(sum_targets, compared.losses, sequences)
-        return dict(zip(places, sums, strict=True)), compared.divergence
+        places, rows = _compared_items(each)
+        compared = self._compare(each.name, rows)
+        return _sums(places, rows, compared.losses), compared.divergence
+
+    def _base_sums(self, each: ScoredSet) -> dict[int, Sum]:
+        """Of the same items in the same batches, so that a model that has not changed has forgotten nothing to the bit."""
+        places, rows = _compared_items(each)
+        losses: dict[int, np.ndarray] = {}
+        for block, batch in _blocks(rows):
+            losses.update(zip(block, self.pair.score(batch, "base"), strict=True))
+        return _sums(places, rows, [losses[row] for row in range(len(rows))])
 
     def _compare(self, name: str, rows: list[Row]) -> Compared:
         """One pass of the tuned model gives the scores and the KL."""
         losses: dict[int, np.ndarray] = {}
         total, tokens = 0.0, 0
-        by_length = sorted(range(len(rows)), key=lambda row: row_length(rows[row]))
-        for start in range(0, len(rows), scored_rows):
-            block = by_length[start : start + scored_rows]
-            batch = make_batch([rows[row] for row in block])
-            scores, divergences = self.pair.compare(batch, self._base_states((name, start), batch))
+        for number, (block, batch) in enumerate(_blocks(rows)):
+            scores, divergences = self.pair.compare(batch, self._base_states((name, number), batch))
             losses.update(zip(block, scores, strict=True))
             total += float(divergences.sum(dtype="float64"))
             tokens += int((batch.labels >= 0).sum())
@@ -153,6 +160,23 @@ class Evaluator:
         if states is not None and states.bytes + sum(kept.bytes for kept in self._states.values()) <= most_kept:
             self._states[place] = states
         return states
+
+
+def _blocks(rows: list[Row]) -> Iterator[tuple[list[int], Batch]]:
+    """Batches of rows of about the same length, and which rows they hold."""
+    by_length = sorted(range(len(rows)), key=lambda row: row_length(rows[row]))
+    for start in range(0, len(rows), scored_rows):
+        block = by_length[start : start + scored_rows]
+        yield block, make_batch([rows[row] for row in block])
+
+
+def _compared_items(each: ScoredSet) -> tuple[list[int], list[Row]]:
+    places = each.order[:kl_rows]
+    return list(places), [[each.items[place].sequences[each.items[place].main]] for place in places]
+
+
+def _sums(places: list[int], rows: list[Row], losses: list[np.ndarray]) -> dict[int, Sum]:
+    return {place: sum_targets(found, row[0]) for place, row, found in zip(places, rows, losses, strict=True)}
 
 
 def plain_means(event: Event) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
