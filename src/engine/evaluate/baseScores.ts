@@ -1,6 +1,7 @@
 /**
  * Scores of a model that nothing has changed, the base or the tuned one before its first step: each item is scored once
- * and kept in a cache folder that runs share. A file that does not verify is scored again. Knows nothing of what the scores are compared with.
+ * and kept in a cache folder that runs share. A file that does not verify is scored again. Knows nothing of what the
+ * scores are compared with.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,13 +1,10 @@
 """The base's part of a KL is computed once: the numbers are those of computing it anew, and it is kept only while small."""
 
-import shutil
-import tempfile
 import unittest
 
 import numpy as np
-import torch
-import transformers
 
+from tiny_llama import save_tiny_llama
 from torch_engine.batch import Tokens, make_batch
 from torch_engine.evaluate import evaluator
 from torch_engine.evaluate.evaluator import Evaluator
@@ -21,13 +18,7 @@ lora = {"type": "lora", "r": 2, "alpha": 4, "target_modules": ["v_proj", "down_p
 
 class BaseStates(unittest.TestCase):
     def setUp(self) -> None:
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-        torch.manual_seed(1)
-        config = transformers.LlamaConfig(
-            vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, tie_word_embeddings=True
-        )
-        transformers.LlamaForCausalLM(config).save_pretrained(self.folder)
+        self.folder = save_tiny_llama(self)
         ids = np.random.default_rng(1).integers(3, 60, (4, 12), dtype=np.int32)
         self.rows = [[Tokens(row, np.ones(12, np.uint8))] for row in ids]
         self.addCleanup(setattr, evaluator, "most_kept", evaluator.most_kept)

@@ -1,13 +1,10 @@
 """What an evaluation tells of a set is what scoring and comparing its items one by one gives, in fewer passes."""
 
-import shutil
-import tempfile
 import unittest
 
 import numpy as np
-import torch
-import transformers
 
+from tiny_llama import save_tiny_llama
 from torch_engine.batch import Tokens, make_batch
 from torch_engine.evaluate import evaluator
 from torch_engine.evaluate.evaluator import Evaluator
@@ -33,13 +30,7 @@ def scored_set(name: str, kind: str, sequences: int, items: int = 7) -> ScoredSe
 
 class Evaluation(unittest.TestCase):
     def setUp(self) -> None:
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-        torch.manual_seed(1)
-        config = transformers.LlamaConfig(
-            vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, tie_word_embeddings=True
-        )
-        transformers.LlamaForCausalLM(config).save_pretrained(self.folder)
+        self.folder = save_tiny_llama(self)
         recipe = {"train": train, "method": {}}
         self.model = open_tuning_model(self.folder, recipe, choose_precision(recipe))
         self.rows = [[sequence(9), sequence(4)], [sequence(12)]]
