@@ -34,6 +34,19 @@ export async function noRunner(store: Store): Promise<RunsError> {
 export async function tellHold(store: Store, output: Output): Promise<{ held?: string }> {
   const { held } = await readQueue(store);
   if (!held) return {};
-  output.line(`Nothing is taken while the queue is held: ${held.reason}. It goes on with: holdfast queue release`);
+  output.line(nothingIsTaken(held.reason));
   return { held: held.reason };
 }
+
+/** Of a run that is queued: what it waits for. */
+export async function whyQueued(store: Store): Promise<string> {
+  const { held } = await readQueue(store);
+  if (held) return nothingIsTaken(held.reason);
+  if (await isUnserved(store)) return noRunnerLives;
+  return 'It waits in the queue. What is before it is shown by: holdfast queue';
+}
+
+export const noRunnerLives = 'No runner lives that would take what waits. One is started by: holdfast queue release';
+
+const nothingIsTaken = (reason: string): string =>
+  `Nothing is taken while the queue is held: ${reason}. It goes on with: holdfast queue release`;

@@ -119,7 +119,7 @@ test('a run that waits behind one whose runner is killed has its turn', async ()
   assert.equal(code, 0, stderr);
 });
 
-test('queue and ls say that no runner lives while runs wait, with the command that makes them go on', async () => {
+test('queue, ls and logs say that no runner lives while runs wait, with the command that makes them go on', async () => {
   const project = testProject();
   const first = await queueRun(project, { steps: 100_000, rate: 50 });
   const waiting = await queueRun(project);
@@ -131,8 +131,16 @@ test('queue and ls say that no runner lives while runs wait, with the command th
   assert.match(listed.stdout, /No runner lives[^\n]*: holdfast queue release/);
   assert.equal(JSON.parse((await holdfast(project, 'queue', '--json')).stdout).served, false);
   assert.match((await holdfast(project, 'ls')).stderr, /No runner lives[^\n]*: holdfast queue release/);
+  assert.match((await holdfast(project, 'logs', waiting.id)).stderr, /No runner lives[^\n]*: holdfast queue release/);
+  const follower = start(project, ['logs', waiting.id, '-f']);
+  let followed = '';
+  follower.child.stderr.on('data', chunk => {
+    followed += chunk;
+  });
+  await until('its word', () => followed.includes('No runner lives'));
   const released = await holdfast(project, 'queue', 'release');
   assert.doesNotMatch(released.stdout, /No runner lives/);
+  assert.match((await follower.done).stdout, /^\S+ +ended: /m);
   await ended(waiting);
   assert.doesNotMatch((await holdfast(project, 'ls')).stderr, /No runner lives/);
 });

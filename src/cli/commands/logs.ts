@@ -7,7 +7,9 @@ import { openChecked } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import { type Command, flag, jsonOption, onlyPositional, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
+import { storeHere } from '../machine.ts';
 import { visible } from '../output.ts';
+import { whyQueued } from '../serveQueue.ts';
 import { bytes } from '../table.ts';
 
 export const logs: Command = {
@@ -28,7 +30,14 @@ export const logs: Command = {
       return 0;
     }
     const records: JournalRecord[] = [];
-    const isEnd = async () => !flag(values, 'follow') || isOver((await statusOf(run)).status);
+    let said = '';
+    const isEnd = async () => {
+      const { status } = await statusOf(run);
+      const why = status === 'queued' ? await whyQueued(storeHere()) : said;
+      if (why !== said) output.note(why);
+      said = why;
+      return !flag(values, 'follow') || isOver(status);
+    };
     for await (const record of followJournal(run, { isOver: isEnd })) {
       if (output.json) records.push(record);
       else output.line(`${new Date(record.t).toLocaleTimeString('en-GB')}  ${describe(record)}`);

@@ -8,8 +8,8 @@ import type { RunSummary } from '../../runs/runSummary.ts';
 import { tagOf } from '../../runs/userChoices.ts';
 import { type Command, flag, jsonOption, list, text, wrongUse } from '../command.ts';
 import { storeHere } from '../machine.ts';
+import { noRunnerLives } from '../serveQueue.ts';
 import { bytes, table } from '../table.ts';
-import { noRunnerLives } from './queue.ts';
 
 export const ls: Command = {
   name: 'ls',

@@ -19,7 +19,7 @@ import { type Command, flag, type Invocation, jsonOption, text, wrongUse } from 
 import { findRun } from '../findRun.ts';
 import { storeHere } from '../machine.ts';
 import type { Output } from '../output.ts';
-import { serveQueue } from '../serveQueue.ts';
+import { noRunnerLives, serveQueue } from '../serveQueue.ts';
 import { table } from '../table.ts';
 
 export const queue: Command = {
@@ -136,8 +136,6 @@ async function runningOf(store: Store, id: string): Promise<QueueState['running'
   if (!request || status === 'queued' || isOver(status)) return null;
   return { id, name: request.name, variant: request.variant, status, step };
 }
-
-export const noRunnerLives = 'No runner lives that would take what waits. One is started by: holdfast queue release';
 
 function show({ held, onError, elsewhere, served, running, waiting }: QueueState, store: Store, output: Output): void {
   const rows = waiting.map(({ id, variant, group, attempt }, place) => [
