@@ -38,8 +38,10 @@ export function decodeJournalLine(text: string): JournalLine {
   const stamp = stampOf(value);
   if (!stamp) return bad;
   if (isPlainStep(value)) {
+    // Named one by one: a spread takes as long as all else here, and nearly every line of a long journal is a step.
+    const { v, attempt, seq, t } = stamp;
     const { type, step, metrics } = value;
-    return { kind: 'record', record: { ...stamp, type, step, metrics } };
+    return { kind: 'record', record: { v, attempt, seq, t, type, step, metrics } };
   }
   const event = journalEventSchema.safeParse(value);
   return event.success ? { kind: 'record', record: { ...stamp, ...event.data } } : { kind: 'unknown', stamp };
