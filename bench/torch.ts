@@ -11,6 +11,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { recipeSchema } from '../src/recipe/schema.ts';
 import { spread } from './spread.ts';
 
 interface Measured {
@@ -27,8 +28,8 @@ interface Measured {
   first: Record<string, number[]>;
 }
 
-/** The recipe's default of evaluate.every. */
-const stepsBetween = 25;
+/** By default. */
+const stepsBetween = recipeSchema.parse({ model: 'model', data: { train: 'train.jsonl' } }).evaluate.every;
 
 const { values } = parseArgs({
   options: {

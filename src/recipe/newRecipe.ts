@@ -37,7 +37,7 @@ train:
   warmup_steps: 20
   seed: 1
 
-evaluate: { every: 25 }
+evaluate: { every: 50 }
 checkpoint: { every: 50 }
 `;
 }
