@@ -1,7 +1,7 @@
 /**
- * What `holdfast check` computes before a model is opened beside what a run then takes: memory as the peak of the
- * trainer's process over what it held before it read anything, and seconds a step, as told before the run and after it. Eight recipes, one after the other.
- * Memory may be measured on a busy machine, time on an idle one only. Linux.
+ * What `holdfast check` tells beside what a run then takes: memory as the peak of the trainer's process over what it held
+ * before it read anything, and seconds a step, as computed before the model is opened and as timed with it. Eight recipes, each
+ * checked before its run and after it. Memory may be measured on a busy machine, time on an idle one only. Linux.
  *
  * usage: npm run bench:estimate [-- --only full,LoRA --threads 2]
  */
@@ -29,35 +29,50 @@ const warmup = 2;
 await makeWorkplace(folder, 'models/holdfast-tiny');
 console.log(`${cpus()[0]?.model.trim()}, ${threads} threads, Node ${process.versions.node}\n`);
 console.log(
-  '| recipe | memory: estimated, measured | | seconds a step: estimated, measured | |\n|---|---|---|---|---|',
+  '| recipe | memory: computed, measured | | seconds a step: computed, timed, measured | | |\n|---|---|---|---|---|---|',
 );
 for (const shape of shapes) if (values.only.split(',').includes(shape.name)) console.log(await row(shape));
 
 async function row({ name, recipe: written }: Shape): Promise<string> {
   const recipe = resolveRecipe(recipeSchema.parse(written), { variant: 'as-written', fileName: 'bench.tune.yaml' });
   const paths = Object.fromEntries(recipePaths(recipe).map(path => [path, join(folder, path)]));
-  const before = await estimateOf({ recipe, paths, threads });
+  const before = await estimatesOf({ recipe, paths, threads });
   const told = await askTrainer(trainer, { job: 'train', recipe, paths, threads });
-  const after = await estimateOf({ recipe, paths, threads });
+  const after = await estimatesOf({ recipe, paths, threads });
   const idle = told[0]!.bytes;
   const peak = Math.max(...told.map(({ peakBytes }) => peakBytes)) - idle;
-  const memory = beside(before.memoryBytes - idle, peak, bytes => `${(bytes / 2 ** 20).toFixed(0)} MiB`);
+  const memory = before.computed.memoryBytes - idle;
   // A machine's speed changes within the minute of a run.
-  const estimated = (before.secondsPerStep + after.secondsPerStep) / 2;
-  const time = beside(estimated, medianSeconds(told), seconds => seconds.toFixed(3));
-  return `| ${name} | ${memory} | ${time} |`;
+  const [computed, timed] = (['computed', 'timed'] as const).map(
+    basis => (before[basis].secondsPerStep + after[basis].secondsPerStep) / 2,
+  ) as [number, number];
+  const seconds = medianSeconds(told);
+  return `| ${[
+    name,
+    `${mebibytes(memory)}, ${mebibytes(peak)}`,
+    deviation(memory, peak),
+    [computed, timed, seconds].map(s => s.toFixed(3)).join(', '),
+    deviation(computed, seconds),
+    deviation(timed, seconds),
+  ].join(' | ')} |`;
 }
 
-async function estimateOf(start: Pick<StartCommand, 'recipe' | 'paths' | 'threads'>): Promise<EstimateEvent> {
-  const isComputed = ({ event }: Told) => event.type === 'estimate' && event.basis === 'computed';
-  const { event } = (await askTrainer(trainer, { job: 'check', ...start }, { isEnough: isComputed })).at(-1)!;
-  if (event.type === 'estimate') return event;
+type Estimates = Record<'computed' | 'timed', EstimateEvent>;
+
+async function estimatesOf(start: Pick<StartCommand, 'recipe' | 'paths' | 'threads'>): Promise<Estimates> {
+  const told = await askTrainer(trainer, { job: 'check', ...start });
+  const estimates = told.map(({ event }) => event).filter((event): event is EstimateEvent => event.type === 'estimate');
+  const by = (wanted: EstimateEvent['basis']) => estimates.find(({ basis }) => basis === wanted);
+  const [computed, timed] = [by('computed'), by('timed')];
+  if (computed && timed) return { computed, timed };
   throw new Error(`The check of ${start.recipe.name} told no estimate`);
 }
 
-function beside(estimated: number, measured: number, text: (x: number) => string): string {
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+
+function deviation(estimated: number, measured: number): string {
   const percent = 100 * (estimated / measured - 1);
-  return `${text(estimated)}, ${text(measured)} | ${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(0)} %`;
+  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(0)} %`;
 }
 
 function medianSeconds(told: Told[]): number {
