@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { isLong } from './counts.ts';
 import { checkout, hasServer, node24 } from './vscode/places.ts';
+import { stageForTests } from './vscode/staged.ts';
 import { softwareGpu } from './webgpu/softwareGpu.ts';
 
 export interface Suite {
@@ -21,19 +22,11 @@ export interface Suite {
   env?: () => Record<string, string>;
 }
 
-const unitAreas = [
-  'recipe',
-  'protocol',
-  'domain',
-  'runs',
-  'runner',
-  'engine',
-  'command',
-  'cli',
-  'webview',
-  'world',
-  'project',
-];
+const unitAreas = ['recipe', 'protocol', 'domain', 'runs', 'runner', 'engine', 'webview', 'world', 'project'];
+/** Whole programs, started over and over: on one Node. */
+const programAreas = ['cli', 'command'];
+/** Tell how long something takes: two editors at a time would slow each other down. */
+const timed = ['latency', 'reattach'].map(name => path.join('test', 'e2e', `${name}.test.ts`));
 /** Of the torch engine: a Python with torch, transformers and PEFT. Without one it is no part of `npm test`. */
 const torchPython = process.env.HOLDFAST_TORCH_PYTHON;
 /** Why a machine that should have had one has none. */
@@ -55,6 +48,8 @@ function testFiles(...areas: string[]): string[] {
     })
     .sort();
 }
+
+const without = (some: readonly string[], all: readonly string[]): string[] => all.filter(file => !some.includes(file));
 
 const bin = (name: string) => path.join(checkout, 'node_modules', name);
 
@@ -79,15 +74,18 @@ export function allSuites(): Suite[] {
   const unit = testFiles(...unitAreas);
   const skip24 =
     here === '24' ? 'ran on Node 24 already' : hasServer ? undefined : 'a Node 24 comes along on Linux x64 only';
-  // One editor at a time: two would slow each other down, and they share the laid-out extension.
   const browser = { needsBuild: true, concurrency: 1, skip: hasServer ? undefined : noServer };
+  const editor = { ...browser, env: stageForTests };
   return [
     gate('build', 'bundles', 'esbuild.mjs', '--tests'),
     gate('types', 'types', bin('typescript/bin/tsc'), '-p', '.'),
     gate('types-editor', 'types of the editor tests', bin('typescript/bin/tsc'), '-p', 'test/vscode'),
     gate('lint', 'format and lint', bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.'),
-    nodeTests('unit', `unit tests on Node ${here}`, unit, { needsBuild: true }),
-    nodeTests('unit24', 'unit tests on Node 24', unit, { node: node24, needsBuild: true, skip: skip24 }),
+    nodeTests('unit', `unit tests on Node ${here}`, unit, { needsBuild: true, concurrency: 3 }),
+    nodeTests('unit24', 'unit tests on Node 24', unit, {
+      ...{ node: node24, needsBuild: true, concurrency: 3, skip: skip24 },
+    }),
+    nodeTests('cli', 'the command line', testFiles(...programAreas), { needsBuild: true, concurrency: 3 }),
     nodeTests('reliability', 'nothing is lost', testFiles('reliability'), { needsBuild: true }),
     nodeTests('security', 'nothing hostile gets in', testFiles('security'), { needsBuild: true }),
     {
@@ -99,7 +97,8 @@ export function allSuites(): Suite[] {
       needsBuild: true,
     },
     nodeTests('pages', 'pages in a browser', testFiles('pages'), browser),
-    nodeTests('e2e', 'VS Code in a browser', testFiles('e2e'), browser),
+    nodeTests('e2e', 'VS Code in a browser', without(timed, testFiles('e2e')), { ...editor, concurrency: 2 }),
+    nodeTests('timed', 'time in VS Code in a browser', timed, editor),
     nodeTests('vsix', 'the packaged extension', testFiles('vsix'), browser),
     nodeTests('webgpu', 'onnxruntime on a GPU that is a program on the CPU', testFiles('webgpu'), {
       env: softwareGpu,

@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { stage, thisTarget } from '../../scripts/stage.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 import { fakeTrainer } from '../protocol/fakeTrainerProgram.ts';
 import { checkout } from '../vscode/places.ts';
+import { stagedName, stageForTests } from '../vscode/staged.ts';
 import { until, Workbench, type WorkbenchOptions } from '../vscode/workbench.ts';
 
 export interface EditorOptions extends WorkbenchOptions {
@@ -15,14 +15,11 @@ export interface EditorOptions extends WorkbenchOptions {
   edits?: Record<string, (text: string) => string>;
 }
 
-let staged: string | undefined;
+let staged = process.env[stagedName];
 
-/** The extension as it ships, laid out once for all tests of a file. */
+/** The extension as it ships, laid out once for all tests: by whoever started them, or for a file that is run alone. */
 export function stagedExtension(): string {
-  if (!staged) {
-    staged = path.join(checkout, 'out/stage/e2e');
-    stage(thisTarget, staged);
-  }
+  staged ??= stageForTests()[stagedName]!;
   return staged;
 }
 

@@ -1,5 +1,6 @@
 /** A browser without a window. Knows no VS Code. */
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Browser, chromium } from 'playwright-core';
 
 const quiet = [
@@ -17,6 +18,8 @@ const quiet = [
   '--disable-backgrounding-occluded-windows',
 ];
 
+const unpackingMs = 60_000;
+
 /** `HOLDFAST_TEST_BROWSER` names an installed Chrome, Edge or Chromium; otherwise the one from the packages. */
 export async function openBrowser(): Promise<Browser> {
   const given = process.env.HOLDFAST_TEST_BROWSER;
@@ -26,11 +29,16 @@ export async function openBrowser(): Promise<Browser> {
   }
   const { default: packaged } = await import('@sparticuz/chromium');
   const executablePath = await packaged.executablePath();
-  try {
-    return await chromium.launch({ executablePath, args: quiet, headless: true });
-  } catch (error) {
-    throw new Error('The browser did not start. On Debian and Ubuntu: apt-get install libnss3 libnspr4', {
-      cause: error,
-    });
+  for (const deadline = Date.now() + unpackingMs; ; await sleep(200)) {
+    try {
+      return await chromium.launch({ executablePath, args: quiet, headless: true });
+    } catch (error) {
+      if (isBeingWritten(error) && Date.now() < deadline) continue;
+      const remedy = 'On Debian and Ubuntu: apt-get install libnss3 libnspr4';
+      throw new Error(`The browser did not start. ${remedy}`, { cause: error });
+    }
   }
 }
+
+/** Another test unpacks the browser just now. */
+const isBeingWritten = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ETXTBSY';
