@@ -59,6 +59,9 @@ function refusal(run: RunView, reference: RunView | undefined, t: Translate): st
   const reasons: string[] = [];
   if (own.model !== other.model || run.settings['retain.base'] !== reference?.settings['retain.base'])
     reasons.push(t('it is measured against another base model'));
+  const packed = [run, reference].map(isBaseIn4bit);
+  if (packed[0] && !packed[1]) reasons.push(t('its base is held in 4 bits (adapter.load_in_4bit)'));
+  if (packed[1] && !packed[0]) reasons.push(t('the base of the others is held in 4 bits (adapter.load_in_4bit)'));
   if (own.tokenizer !== other.tokenizer) reasons.push(t('its tokenizer is another one'));
   for (const set of new Set([...Object.keys(own.probes), ...Object.keys(other.probes)])) {
     const [mine, theirs] = [own.probes[set], other.probes[set]];
@@ -71,6 +74,11 @@ function refusal(run: RunView, reference: RunView | undefined, t: Translate): st
     reasons.push(t('texts are cut at another length (train.max_length {0})', lengths[0] ?? '?'));
   if (reasons.length === 0) reasons.push(t('it was scored by another version or with another template'));
   return t('not compared with the others: {0}', reasons.join('; '));
+}
+
+/** Rounded, the model is another base than the whole one; a base of its own is measured as it is stored. */
+function isBaseIn4bit(run: RunView | undefined): boolean {
+  return run?.settings['adapter.load_in_4bit'] === 'true' && run.settings['retain.base'] === run.settings.model;
 }
 
 /** A set's axis is in the unit of its budget. */

@@ -65,6 +65,26 @@ test('runs that were measured differently are refused, each with its reason, and
   assert.deepEqual([...new Set(plane.map(({ run }) => run))], ['run-plain', 'run-replay']);
 });
 
+test('a base in 4 bits is named where it is what keeps runs apart', () => {
+  const packed = (variant: string, base = 'm') =>
+    arm({
+      variant,
+      fingerprints: { comparison: base === 'm' ? 'c7' : 'c8' },
+      settings: { 'retain.base': base, 'adapter.load_in_4bit': 'true' },
+    });
+  const whole = (variant: string) => arm({ variant, settings: { 'retain.base': 'm' } });
+  assert.deepEqual(compareRuns([whole('plain'), whole('replay'), packed('narrow')]).refusals, [
+    'narrow: not compared with the others: its base is held in 4 bits (adapter.load_in_4bit)',
+  ]);
+  assert.deepEqual(compareRuns([packed('plain'), packed('replay'), whole('narrow')]).refusals, [
+    'narrow: not compared with the others: the base of the others is held in 4 bits (adapter.load_in_4bit)',
+  ]);
+  // A base of its own is measured as it is stored.
+  assert.deepEqual(compareRuns([whole('plain'), whole('replay'), packed('narrow', 'other')]).refusals, [
+    'narrow: not compared with the others: it is measured against another base model',
+  ]);
+});
+
 test('the largest group that was measured alike is the one compared, whatever comes first', () => {
   const odd = arm({ variant: 'odd', fingerprints: { comparison: 'c9', tokenizer: 't9' } });
   const { refusals, plane } = compareRuns([odd, arm({ variant: 'plain' }), arm({ variant: 'replay' })]);
