@@ -275,6 +275,34 @@ test('the table of runs is sorted from the keyboard and says so', async () => {
   await page.close();
 });
 
+test('names of runs stand whole beside the plane, and long ones keep their end', async () => {
+  const { page } = await pages.open('compare');
+  const named = (name: string) =>
+    page.evaluate(name => {
+      const state = structuredClone(window.fakeHost.state);
+      if (state.page !== 'compare') return;
+      state.comparison.runs[0]!.name = name;
+      window.fakeHost.post({ type: 'state', state, strings: {} });
+    }, name);
+  const first = page.locator('.plane-label text').first();
+  const isInside = () =>
+    page.evaluate(() => {
+      const edge = document.querySelector('.plane-figure svg')!.getBoundingClientRect().right;
+      return [...document.querySelectorAll('.plane-label text')].every(
+        text => text.getBoundingClientRect().right <= edge,
+      );
+    });
+  await named('support-tone-on-torch');
+  await page.locator('.plane-label', { hasText: 'support-tone-on-torch · plain' }).waitFor();
+  assert.equal(await isInside(), true);
+
+  await named('support-tone-on-torch '.repeat(6));
+  await page.locator('.plane-label', { hasText: '…' }).waitFor();
+  assert.match((await first.textContent())!, /^support-tone.*….* · plain$/);
+  assert.equal(await isInside(), true);
+  await page.close();
+});
+
 test('one cursor moves over all lanes and fills the table of values', async () => {
   const { page } = await pages.open('compare', { height: 1700 });
   const plot = page.locator('.plot').first();

@@ -12,7 +12,7 @@ import { linearTicks, tickLabels } from '../shared/ticks.ts';
 import { checkbox, select } from '../shared/ui.ts';
 import { paint, runShape } from './looks.ts';
 import type { Section } from './numbersTable.ts';
-import { type Axis, axisOf, type Box, spread, toX, toY } from './planeModel.ts';
+import { type Axis, axisOf, type Box, shortened, spread, toX, toY } from './planeModel.ts';
 
 type PlanePoint = ComparisonView['plane'][number];
 interface Drawn extends PlanePoint {
@@ -20,13 +20,24 @@ interface Drawn extends PlanePoint {
   label: string;
 }
 
-/** Text keeps its size at every width, so the picture is made for the width it has. */
-function boxFor(width: number): Box {
+/** Between the plane and the names beside it. */
+const gap = 9;
+
+/** Text keeps its size at every width, so the picture is made for the width it has. `names`: of the longest of them. */
+function boxFor(width: number, names: number): Box {
   const whole = Math.min(900, Math.max(320, width));
-  return { width: whole, height: Math.min(380, Math.max(240, whole / 2)), left: 60, right: 118, top: 14, bottom: 44 };
+  const right = Math.min(Math.max(118, Math.ceil(names) + gap), Math.floor(whole * 0.4));
+  return { width: whole, height: Math.min(380, Math.max(240, whole / 2)), left: 60, right, top: 14, bottom: 44 };
 }
 
-let box = boxFor(760);
+let box = boxFor(760, 0);
+
+/** Widths of names in the letters of the picture. */
+function measure(figure: HTMLElement): (text: string) => number {
+  const pen = document.createElement('canvas').getContext('2d')!;
+  pen.font = `11px ${getComputedStyle(figure).fontFamily}`;
+  return text => pen.measureText(text).width;
+}
 
 export function plane(channel: Channel): Section {
   const picker = h('span');
@@ -53,13 +64,15 @@ export function plane(channel: Channel): Section {
       const view = comparison?.runs.find(run => run.id === point.run);
       return view && point.set === set ? [{ ...point, view, label: labels[view.id] ?? view.name }] : [];
     });
-    box = boxFor(figure.clientWidth);
+    const widthOf = measure(figure);
+    box = boxFor(figure.clientWidth, Math.max(0, ...points.map(({ label }) => widthOf(label))));
+    const fits = (text: string) => widthOf(text) <= box.right - gap;
     if (points.length === 0)
       figure.replaceChildren(h('p', { class: 'empty' }, t('Points appear when runs have been evaluated.')));
     else {
       // A set may be called like something every object has.
       const budget = Object.hasOwn(comparison.budgets, set) ? comparison.budgets[set] : undefined;
-      figure.replaceChildren(asTable ? planeTable(points, set) : picture(points, set, budget));
+      figure.replaceChildren(asTable ? planeTable(points, set) : picture(points, set, budget, fits));
     }
   }
 
@@ -90,7 +103,12 @@ export function plane(channel: Channel): Section {
   };
 }
 
-function picture(points: Drawn[], set: string, budget: ComparisonView['budgets'][string] | undefined): Element {
+function picture(
+  points: Drawn[],
+  set: string,
+  budget: ComparisonView['budgets'][string] | undefined,
+  fits: (text: string) => boolean,
+): Element {
   const ticks = (most: number) => (low: number, high: number) => linearTicks(low, high, most);
   const level = budget && budget.unit === points[0]!.unit ? budget.value : null;
   const x = axisOf(
@@ -119,7 +137,7 @@ function picture(points: Drawn[], set: string, budget: ComparisonView['budgets']
     level !== null && budgetLine(y, level),
     front(points, x, y),
     ...points.map(point => cross(point, x, y)),
-    ...labels(points, x, y),
+    ...labels(points, x, y, fits),
   );
 }
 
@@ -202,7 +220,7 @@ function cross(point: Drawn, x: Axis, y: Axis): SVGElement {
 }
 
 /** Names stand in a column at the right, each joined to its point, so that close points stay readable. */
-function labels(points: Drawn[], x: Axis, y: Axis): SVGElement[] {
+function labels(points: Drawn[], x: Axis, y: Axis, fits: (text: string) => boolean): SVGElement[] {
   const places = spread(
     points.map(point => toY(box, y, point.forgetting.value)),
     15,
@@ -217,7 +235,8 @@ function labels(points: Drawn[], x: Axis, y: Axis): SVGElement[] {
         'g',
         { class: 'plane-label' },
         svg('path', { d: `M${at.x + 7} ${at.y}L${right} ${places[index]}h6` }),
-        svg('text', { x: right + 9, y: places[index]! + 4 }, point.label),
+        svg('title', {}, point.label),
+        svg('text', { x: right + gap, y: places[index]! + 4 }, shortened(point.label, fits)),
       ),
       point.view.colour,
     );

@@ -48,3 +48,13 @@ export function spread(places: number[], gap: number, low: number, high: number)
   }
   return moved;
 }
+
+/** A label that does not fit is cut in its middle: its end is what tells it from others. */
+export function shortened(label: string, fits: (text: string) => boolean): string {
+  if (fits(label)) return label;
+  for (let kept = label.length - 1; kept > 1; kept--) {
+    const text = `${label.slice(0, Math.floor(kept / 2)).trimEnd()}…${label.slice(-Math.ceil(kept / 2))}`;
+    if (fits(text)) return text;
+  }
+  return '…';
+}
