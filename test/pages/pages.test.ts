@@ -109,6 +109,25 @@ test('zoom, smoothing and tab survive a reload', async () => {
   await page.close();
 });
 
+test('a long status keeps its icon beside it', async () => {
+  const { page } = await pages.open('run-failed', { width: 500 });
+  const why = 'failed: Python cannot load what the torch engine needs: No module named numpy, and much more';
+  await page.evaluate(why => {
+    const { id } = window.fakeHost.runs[0]!.view;
+    window.fakeHost.post({ type: 'run', id, changes: { statusText: why } });
+  }, why);
+  const text = page.locator('.status-text', { hasText: why });
+  await text.waitFor();
+  const [icon, words] = await Promise.all([
+    page.locator('.status-line .status-icon').boundingBox(),
+    text.boundingBox(),
+  ]);
+  assert.ok(words!.height > 30, 'the words take two lines');
+  assert.ok(icon!.x + icon!.width <= words!.x, `the icon stands before them: ${JSON.stringify([icon, words])}`);
+  assert.ok(Math.abs(icon!.y - words!.y) < 8, 'at their first line');
+  await page.close();
+});
+
 test('the page tells the host what to restore', async () => {
   const memory = async (scenario: string) => {
     const { page } = await pages.open(scenario);

@@ -35,7 +35,7 @@ export function runHeader(channel: Channel): Part {
     { class: 'run-header' },
     h('div', { class: 'run-title' }, title, variant),
     h('div', { class: 'actions' }, stop, pause, save, resume, fork, compare, recipe, folder),
-    h('p', { class: 'status-line' }, state, statusText, steps, left),
+    h('p', { class: 'status-line' }, h('span', { class: 'status' }, state, statusText), steps, left),
     progress,
   );
 
