@@ -128,6 +128,23 @@ test('a long status keeps its icon beside it', async () => {
   await page.close();
 });
 
+test('a log that came while another tab was open is opened at its end', async () => {
+  const { page } = await pages.open('run-failed');
+  await page.evaluate(() => {
+    const { id } = window.fakeHost.runs[0]!.view;
+    const logTail = Array.from({ length: 60 }, (_, line) => `line ${line} of a traceback`);
+    window.fakeHost.post({ type: 'run', id, changes: { logTail } });
+  });
+  await drawn(page);
+  await page.getByRole('tab', { name: 'Log' }).click();
+  const isAtEnd = () => {
+    const log = document.querySelector('.log')!;
+    return log.scrollTop > 0 && log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+  };
+  await page.waitForFunction(isAtEnd, undefined, { timeout: 10_000 });
+  await page.close();
+});
+
 test('the page tells the host what to restore', async () => {
   const memory = async (scenario: string) => {
     const { page } = await pages.open(scenario);

@@ -1,7 +1,7 @@
 /** Below the charts: answers, lost items, settings, environment and log, one at a time. */
 import type { RunView } from '../../src/protocol/panel.ts';
 import type { Channel } from '../shared/channel.ts';
-import { h, setText, whenChanged } from '../shared/dom.ts';
+import { h, on, setText, whenChanged } from '../shared/dom.ts';
 import { formatBytes, formatCount, formatPercent } from '../shared/format.ts';
 import { t } from '../shared/strings.ts';
 import { keyValueTable } from '../shared/tables.ts';
@@ -94,6 +94,16 @@ function environmentRows(
 function log(channel: Channel): Part {
   const text = h('pre', { class: 'log', tabindex: 0, role: 'region', 'aria-label': t('Last lines of the log') });
   let run: string | undefined;
+  /** Until the reader scrolls up. */
+  let isFollowing = true;
+  const follow = () => {
+    if (isFollowing) text.scrollTop = text.scrollHeight;
+  };
+  on(text, 'scroll', () => {
+    isFollowing = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
+  });
+  // What is not shown cannot be scrolled, so it is when its tab opens.
+  new ResizeObserver(follow).observe(text);
   const element = h(
     'div',
     { class: 'pane' },
@@ -104,9 +114,8 @@ function log(channel: Channel): Part {
     element,
     update(next) {
       run = next.id;
-      const atEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
       setText(text, next.logTail.length > 0 ? next.logTail.join('\n') : t('Nothing was printed yet.'));
-      if (atEnd) text.scrollTop = text.scrollHeight;
+      follow();
     },
   };
 }
