@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
 import { importFolders } from '../../src/host/commands/manageCommands.ts';
 import type { RunPanel } from '../../src/host/panels/runPanel.ts';
+import { runItem } from '../../src/host/runs/runRows.ts';
 import type { RunEntry } from '../../src/host/runs/runsModel.ts';
 import type { RunsNode } from '../../src/host/runs/runsTree.ts';
 import { storeOf } from '../../src/runs/store.ts';
@@ -52,6 +53,18 @@ suite('Housekeeping', () => {
     await app.model.refresh();
   });
   teardown(closeAll);
+
+  test('the tooltip of a run says once how it ended', () => {
+    const second = (run: Partial<RunEntry>) => {
+      const { value } = runItem({ ...newest(), step: 12, verdict: null, ...run }).tooltip as vscode.MarkdownString;
+      return value.split('\n')[1]?.replaceAll('\\', '');
+    };
+    assert.equal(second({ status: 'finished', reason: 'finished', verdict: 'kept' }), 'finished · kept');
+    assert.equal(second({ status: 'failed', reason: 'no room' }), 'failed: no room');
+    const stopped = 'stopped, and saved at step 12';
+    assert.equal(second({ status: 'stopped', reason: stopped }), stopped);
+    assert.equal(second({ status: 'stopped', reason: '' }), 'stopped at step 12');
+  });
 
   test('a star puts a run on top of its group and is kept in its folder', async () => {
     const { id, folder } = ours()[5] as RunEntry;

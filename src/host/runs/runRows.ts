@@ -106,7 +106,9 @@ function runTooltip(run: RunEntry): vscode.MarkdownString {
   const text = new vscode.MarkdownString('', true);
   const line = (words: string) => text.appendMarkdown(plain(words)).appendMarkdown('\n\n');
   text.appendMarkdown(`**${plain(runLabel(run))}**  \n`);
-  line([statusWords(run), run.reason, verdictWords(run)].filter(Boolean).join(' · '));
+  // The words of most states hold the reason already; that of a stop says all of it.
+  const status = run.status === 'stopped' && run.reason ? run.reason : statusWords(run);
+  line([status, verdictWords(run)].filter(Boolean).join(' · '));
   for (const [name, { value, unit, verdict }] of Object.entries(run.sets)) {
     text.appendMarkdown(`- ${plain(`${name}: ${signed(value)} ${unit}${verdict ? ` (${verdict})` : ''}`)}\n`);
   }
