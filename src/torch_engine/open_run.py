@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from .engine_error import EngineError
-from .environment import environment
+from .environment import environment, peak_memory_bytes
 from .evaluate.base_texts import add_base_texts, announce_base_texts
 from .evaluate.evaluator import Evaluator
 from .evaluate.fingerprints import digest
@@ -55,6 +55,7 @@ def open_run(start: Start, observer: Observer, *, trial: bool = False) -> Opened
     use_deterministic(recipe)
     precision = choose_precision(recipe)
     model_folder, base_folder = path_of(start, recipe["model"]), path_of(start, recipe["retain"]["base"])
+    held = peak_memory_bytes()
     model = open_tuning_model(model_folder, recipe, precision)
     observer({"type": "progress", "phase": "loading", "fraction": 1})
     check_fits(model, prepared, start)
@@ -62,7 +63,7 @@ def open_run(start: Start, observer: Observer, *, trial: bool = False) -> Opened
     pair = ModelPair(model, open_other_base(start, model, base_folder) if base_folder != model_folder else None)
     seconds_to_write = open_base_texts(start, prepared, pair, observer, trial=trial)
     fingerprints = {**prepared.about["fingerprints"], "cacheKey": cache_key(prepared, precision)}
-    observer(_prepared_event(start, prepared, model, fingerprints, threads))
+    observer(_prepared_event(start, prepared, model, fingerprints, threads, held))
     return OpenedRun(
         prepared=prepared,
         model=model,
@@ -186,8 +187,9 @@ def memory_needed(start: Start, model: TunedLanguageModel) -> int:
 
 
 def _prepared_event(
-    start: Start, prepared: Prepared, model: TunedLanguageModel, fingerprints: dict, threads: int
+    start: Start, prepared: Prepared, model: TunedLanguageModel, fingerprints: dict, threads: int, held: int
 ) -> Event:
+    """`held`: memory that was taken before the model was opened; on a CPU that of the libraries, which is most of a small run's."""
     about, teacher = prepared.about, model.teacher
     told = {**environment(threads), "optimizer": model.optimizer_in_words, "attention": model.attention_in_words}
     if start.recipe["train"].get("torch_compile"):
@@ -206,7 +208,7 @@ def _prepared_event(
         "trainedShare": model.trained_parameters / model.parameters,
         "trained": _describe_trained(model),
         "steps": prepared.steps,
-        "memoryEstimateBytes": memory_needed(start, model),
+        "memoryEstimateBytes": held + memory_needed(start, model),
         "data": about["data"],
         "probes": about["probes"],
         "environment": told,

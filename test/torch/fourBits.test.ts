@@ -41,7 +41,6 @@ test('an adapter learns on a base in 4 bits, which is what forgetting and KL com
   assert.deepEqual(packed!.parameters, plain!.parameters);
   assert.match(packed!.runtime.provider, /base in nf4/);
   assert.match(packed!.runtime.reason, /held in 4 bits/);
-  assert.ok(packed!.memoryEstimateBytes! < plain!.memoryEstimateBytes!);
   // Two bases: neither the runs nor the scores may be mixed up.
   assert.notEqual(packed!.fingerprints.comparison, plain!.fingerprints.comparison);
   assert.notEqual(packed!.fingerprints.cacheKey, plain!.fingerprints.cacheKey);

@@ -54,6 +54,15 @@ test('recomputed activations and deterministic algorithms change no loss; bf16 s
   assert.notEqual(end.learning.eval!.value, 0);
 });
 
+test('the memory a run is estimated at is that of its process, libraries included', async t => {
+  const { events, stderr } = await runOn('torch', files.start(quick));
+  const { runtime, memoryEstimateBytes: estimate } = ofType(events, 'prepared')[0]!;
+  if (!runtime.provider.startsWith('cpu')) return t.skip('libraries take no memory of a GPU');
+  const peak = ofType(events, 'finished')[0]?.peakMemoryBytes;
+  assert.ok(peak, stderr);
+  assert.ok(estimate! > 0.5 * peak && estimate! < 1.2 * peak, `estimated ${estimate}, took ${peak}`);
+});
+
 test('a Python without torch is named with the command that mends it, after hello', async () => {
   const [python, ...args] = torchTrainer();
   const { events, code } = await speak([python, '-S', ...args], await prepared(files.start(quick)));
