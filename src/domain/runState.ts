@@ -55,6 +55,7 @@ export class RunState {
   startedAt: number | null = null;
   /** Last record's time. */
   seenAt: number | null = null;
+  trainer: RunView['trainer'] = null;
   prepared: RunView['prepared'] = null;
   stepZero: RunView['stepZero'] = null;
   samples: RunView['samples'] = [];
@@ -136,6 +137,7 @@ export class RunState {
       marks,
       resumed: this.redone && { fromStep: this.redone.fromStep, text: redoneText(this.redone, translate) },
       parent: parent ?? null,
+      trainer: this.trainer,
       prepared,
       stepZero,
       logTail,
@@ -219,9 +221,11 @@ export class RunState {
       case 'alive':
       case 'firstBatch':
       case 'estimate':
-      case 'launched':
       case 'handled':
         return [];
+      case 'launched':
+        this.trainer = record.reason;
+        return ['trainer'];
       default:
         return record satisfies never;
     }

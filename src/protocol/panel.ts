@@ -112,6 +112,8 @@ export interface RunView {
   resumed: { fromStep: number; text: string } | null;
   /** The run it was forked from. */
   parent: { run: string; step: number } | null;
+  /** What trains it, on which program, and why. `null` before it was started. */
+  trainer: string | null;
   prepared: Omit<PreparedEvent, 'type'> | null;
   stepZero: Omit<CheckedEvent, 'type'> | null;
   /** Flattened resolved recipe: `train.learning_rate` → value. */

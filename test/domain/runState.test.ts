@@ -57,6 +57,15 @@ test('the view of a live run tells the step, the phase and the time left', () =>
   assert.equal(journal.view('finished').secondsLeft, null);
 });
 
+test('what trains a run is told with the reason, of the newest start', () => {
+  const launched = (reason: string) => ({ type: 'launched' as const, engine: 'trainer', node: '/bin/python', reason });
+  const journal = new FakeJournal();
+  assert.equal(journal.view().trainer, null);
+  journal.say(launched('the torch engine, as the recipe says; the Node that prepares its data'));
+  journal.say(launched('the torch engine, as the recipe says; Python 3.12 with torch 2.9'));
+  assert.equal(journal.view().trainer, 'the torch engine, as the recipe says; Python 3.12 with torch 2.9');
+});
+
 test('time left counts the evaluations between the steps', () => {
   const journal = new FakeJournal().say(prepared()).steps(1, 10);
   journal.t += 10_000;

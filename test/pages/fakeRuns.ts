@@ -75,6 +75,7 @@ export function fakeRun(
     ],
     resumed: null,
     parent: null,
+    trainer: 'the embedded engine, as the recipe says; the Node that runs this program (24.15.0)',
     prepared: prepared(arm),
     stepZero: {
       ok: true,

@@ -145,6 +145,18 @@ test('a log that came while another tab was open is opened at its end', async ()
   await page.close();
 });
 
+test('a run that failed before it was ready still says what was to train it', async () => {
+  const { page } = await pages.open('run-failed');
+  const trainer = 'the torch engine, as the recipe says; Python 3.12 with torch 2.9, from holdfast.python';
+  await page.evaluate(trainer => {
+    const { id } = window.fakeHost.runs[0]!.view;
+    window.fakeHost.post({ type: 'run', id, changes: { trainer, prepared: null } });
+  }, trainer);
+  await page.getByRole('tab', { name: 'Environment' }).click();
+  await page.getByRole('row', { name: `Trainer ${trainer}` }).waitFor({ timeout: 10_000 });
+  await page.close();
+});
+
 test('the page tells the host what to restore', async () => {
   const memory = async (scenario: string) => {
     const { page } = await pages.open(scenario);

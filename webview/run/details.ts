@@ -56,14 +56,21 @@ function settings(): Part {
 
 function environment(): Part {
   const element = h('div', { class: 'pane' });
-  const show = whenChanged<{ prepared: RunView['prepared']; result: RunView['result'] }>(({ prepared, result }) =>
+  const show = whenChanged<Pick<RunView, 'trainer' | 'prepared' | 'result'>>(({ trainer, prepared, result }) => {
+    const rows = {
+      ...(trainer && { [t('Trainer')]: trainer }),
+      ...(prepared && environmentRows(prepared, result)),
+    };
     element.replaceChildren(
-      prepared
-        ? keyValueTable(t('What it runs on, and what trains'), environmentRows(prepared, result))
+      Object.keys(rows).length > 0
+        ? keyValueTable(t('What it runs on, and what trains'), rows)
         : h('p', { class: 'empty' }, t('The trainer has not said yet what it runs on.')),
-    ),
-  );
-  return { element, update: run => show({ prepared: run.prepared, result: run.result }) };
+    );
+  });
+  return {
+    element,
+    update: ({ trainer, prepared, result }) => show({ trainer, prepared, result }),
+  };
 }
 
 function environmentRows(
