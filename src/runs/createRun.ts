@@ -20,7 +20,7 @@ import { chooseNode, type NodeChoice } from './nodePath.ts';
 import type { ProcessIdentity } from './processIdentity.ts';
 import type { PythonWish } from './pythonPath.ts';
 import { redact } from './redact.ts';
-import { type RunFolder, runFormat } from './runFolder.ts';
+import { type RunFolder, type RunRequest, runFormat, runRequestSchema } from './runFolder.ts';
 import { newRunId, nextCreationTime } from './runId.ts';
 import { fromSystem, RunsError } from './runsError.ts';
 import { syncFolder, writeJsonSafely } from './safeFile.ts';
@@ -61,6 +61,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
   const recipeFile = resolve(options.recipeFile);
   const recipeText = options.recipeText ?? (await readRecipe(recipeFile));
   const recipe = options.resolved ?? resolveText(recipeFile, recipeText, options);
+  refuseName(recipe.name);
   const store = options.store ?? findStore(recipeFile);
   const paths = resolvePaths(recipe, {
     recipeFile,
@@ -94,7 +95,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
         ...engine,
       },
       node,
-      argv: process.argv.slice(1).map(word => redact(word)),
+      argv: argvKept(),
       seeds: { train: recipe.train.seed },
       ...(options.threads && { threads: options.threads }),
       git,
@@ -106,6 +107,7 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
     },
     store.folder,
   );
+  refuseUnreadable(request);
   await place(run, request, parent);
   return run;
 }
@@ -128,9 +130,34 @@ export function resolveText(
     });
   }
   const { variant, overrides, name } = options;
-  if (name?.trim() === '')
-    throw new RunsError('wrong-use', 'The name is empty', { remedy: 'Leave --name out, or give one.' });
+  if (name !== undefined) refuseName(name);
   return resolveRecipe(recipe, { variant, fileName: basename(recipeFile), overrides, name });
+}
+
+/** The same for a run that is made as for one that is renamed. */
+const longestName = 256;
+
+function refuseName(name: string): void {
+  if (name.trim() === '')
+    throw new RunsError('wrong-use', 'The name is empty', { remedy: 'Leave --name out, or give one.' });
+  if (name.length > longestName) {
+    const remedy = 'Give a shorter one; what there is more to say goes into notes: holdfast edit RUN --note TEXT.';
+    throw new RunsError('wrong-use', `A name has at most ${longestName} characters, not ${name.length}`, { remedy });
+  }
+}
+
+const mostWords = 256;
+const longestWord = 4096;
+
+/** For people who look back: what is too long to be kept is cut. */
+const argvKept = (): string[] => process.argv.slice(1, 1 + mostWords).map(word => redact(word).slice(0, longestWord));
+
+/** What no reader takes would be queued for nobody: a run that is in no list and never starts. */
+function refuseUnreadable(request: RunRequest): void {
+  const issue = runRequestSchema.safeParse(request).error?.issues[0];
+  if (!issue) return;
+  const message = `The run could not be read back: ${issue.path.join('.')}: ${issue.message}`;
+  throw new RunsError('wrong-use', message, { file: request.recipeFile, remedy: 'Nothing was made. Make it shorter.' });
 }
 
 /** Reads little more than a recipe may hold: what was named may be the data, or have no end. */

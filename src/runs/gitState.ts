@@ -11,6 +11,7 @@ import type { GitState } from './runFolder.ts';
 
 const run = promisify(execFile);
 const largestDiff = 1024 * 1024;
+const longestBranch = 256;
 
 const secretName =
   /(^|\/)(\.env(\..*)?|\.npmrc|\.netrc|\.pypirc|id_[a-z0-9]+|.*\.(pem|key|p12|pfx|keystore|kdbx)|.*(secret|credential|token|password).*)$/i;
@@ -30,7 +31,7 @@ export async function gitState(folder: string, limitMs = 3000): Promise<GitState
   const attempt = (...args: string[]) => git(...args).catch(() => null);
   const commit = (await attempt('rev-parse', '--verify', '--quiet', 'HEAD'))?.trim() || null;
   if (commit === null && (await attempt('rev-parse', '--git-dir')) === null) return null;
-  const branch = (await attempt('rev-parse', '--abbrev-ref', 'HEAD'))?.trim() || null;
+  const branch = (await attempt('rev-parse', '--abbrev-ref', 'HEAD'))?.trim().slice(0, longestBranch) || null;
   if (!commit) return { commit, branch, dirty: true, diff: '', leftOut: [] };
   return { commit, branch, ...(await changes(attempt)) };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -66,6 +67,25 @@ test('--set and --name change the run, and say which key is wrong', async () => 
   const wrong = await holdfast(project, ['run', 'test.tune.yaml', '--set', 'train.max_stepz=7']);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /max_stepz[\s\S]*max_steps/);
+});
+
+test('whatever is said to be queued can be read: a name that is too long is refused, a long command line or branch is cut', async () => {
+  const project = testProject();
+  const git = (...words: string[]) => execFileSync('git', ['-C', project.folder, ...words]);
+  git('init', '-q', '-b', `${'a'.repeat(150)}/${'b'.repeat(150)}`);
+  git('-c', 'user.name=n', '-c', 'user.email=n@example.org', 'commit', '-q', '--allow-empty', '-m', 'first');
+  const named = await holdfast(project, ['run', 'test.tune.yaml', '--detach', '--name', 'n'.repeat(2000)]);
+  assert.equal(named.code, 2);
+  assert.match(named.stderr, /at most 256 characters, not 2000\n.*--note/);
+  assert.deepEqual(runFolders(project), []);
+  const prompts = `retain.prompts=${JSON.stringify(['p'.repeat(4000), 'q'.repeat(4000)])}`;
+  const seeds = Array.from({ length: 150 }, (_, seed) => ['--set', `train.seed=${seed}`]).flat();
+  const words = ['run', 'test.tune.yaml', '--detach', '--json', '--set', prompts, ...seeds];
+  const { code, stdout, stderr } = await holdfast(project, words);
+  assert.equal(code, 0, stderr);
+  const run = project.store.run(JSON.parse(stdout).id);
+  assert.equal((await ended(run)).status, 'finished');
+  assert.equal((await run.request())?.recipe.train.seed, 149);
 });
 
 test('a failed run ends with exit code 1 and its reason', async () => {
