@@ -1,5 +1,6 @@
 /** Runs of one group, queued together: followed one after the other to their ends, then one table for all. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { overSeeds } from '../domain/overSeeds.ts';
 import { exitCodes } from '../protocol/exitCode.ts';
 import type { RunResult } from '../protocol/result.ts';
@@ -9,6 +10,7 @@ import { createRun } from '../runs/createRun.ts';
 import { launchRunner } from '../runs/launch.ts';
 import { ownIdentity } from '../runs/processIdentity.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
+import { folderGone } from '../runs/status.ts';
 import type { Store } from '../runs/store.ts';
 import { type Command, jsonOption } from './command.ts';
 import { exitCodeFor, watchToEnd } from './commands/run.ts';
@@ -53,7 +55,9 @@ export async function runArms({ kind, arms, report, detached, output, ...recipe 
   }
   await launchRunner({ ...machine, store, trusted: true });
   if (detached) return leave(store, group, runs, output);
-  return showArms(await watchAll(store, runs, output), runs, report, output);
+  const results = await watchAll(store, runs, output);
+  const watched = runs.filter(({ id }) => results.some(result => result.id === id));
+  return showArms(results, watched, report, output);
 }
 
 export async function showArms(
@@ -68,23 +72,31 @@ export async function showArms(
   output.line(comparisonText(results, groups.length > 0));
   if (groups.length > 0) output.line(`\n${seedsText(groups)}`);
   if (report) {
-    await writeReport(report, runs);
+    await writeReport(report, runs.filter(isThere));
     output.line(`\nReport: ${report}`);
   }
   output.answer(results);
   return overallExitCode(results);
 }
 
+/** While others train an arm may be deleted. */
+const isThere = (run: RunFolder): boolean => existsSync(run.runJson);
+
 async function settingsOf(run: RunFolder): Promise<Record<string, string>> {
   const request = await run.request();
   return request ? flattenSettings(request.recipe) : {};
 }
 
+/** Of those that nobody has deleted before their turn came. */
 async function watchAll(store: Store, runs: RunFolder[], output: Output): Promise<RunResult[]> {
   const interruptions = new Interruptions();
   const results: RunResult[] = [];
   try {
     for (const [place, run] of runs.entries()) {
+      if (!isThere(run)) {
+        output.note(`${run.id} is left out: ${folderGone}`);
+        continue;
+      }
       results.push(await watchToEnd(store, run, output, interruptions, { behind: runs.slice(place + 1) }));
     }
   } finally {

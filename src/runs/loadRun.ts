@@ -5,7 +5,7 @@ import { type JournalDamage, readJournal } from './journal.ts';
 import { identityFor, openState } from './openState.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
 import { RunsError } from './runsError.ts';
-import { type StatusOfRun, statusOf } from './status.ts';
+import { folderGone, type StatusOfRun, statusOf } from './status.ts';
 
 export interface LoadedRun {
   request: RunRequest;
@@ -54,6 +54,7 @@ export function resultOf(state: RunState, status: StatusOfRun, damage?: JournalD
 
 /** A copy of another machine's run is only looked at. */
 function lost(id: string, { reason, exit }: StatusOfRun): ErrorReport {
-  const remedy = exit ? undefined : `Go on with it: holdfast resume ${id}`;
+  const wayBack = `What lies in the trash is brought back with: holdfast rm --undo ${id}`;
+  const remedy = exit ? undefined : reason === folderGone ? wayBack : `Go on with it: holdfast resume ${id}`;
   return { code: 'run-lost', message: `The run is lost: ${reason}`, ...(remedy && { remedy }) };
 }

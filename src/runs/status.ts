@@ -2,6 +2,7 @@
  * What a run is doing, derived from its files and from the processes they name. Never stored: alive = heartbeat or
  * process of the present attempt; else that attempt's exit.json; neither: lost.
  */
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { RunStatus } from '../protocol/result.ts';
 import { newestAttempt, pendingResume } from './attempts.ts';
@@ -79,6 +80,7 @@ export class StatusWatch {
     runner: 'alive' | 'gone' | 'unknown' | null,
     beat: Heartbeat | null,
   ): Promise<[RunStatus, string, boolean?]> {
+    if (!process && !existsSync(run.runJson)) return ['lost', folderGone];
     if (!process) return (await isCancelled(run, 1)) ? ['stopped', cancelled] : ['queued', beat?.waitsFor ?? ''];
     const { host } = process.runner.identity;
     if (runner === 'gone') return ['lost', await howItWasLost(process)];
@@ -162,6 +164,9 @@ function lastTold(exit: RunExit | null, heartbeat: Heartbeat | null): number {
 }
 
 const cancelled = 'cancelled before it started';
+
+/** Of a run that somebody looked at before: nobody lists it any more. */
+export const folderGone = 'its folder was deleted or moved away';
 
 /** A stop for an attempt that no runner has taken yet. */
 export async function isCancelled(run: RunFolder, attempt: number): Promise<boolean> {
