@@ -16,6 +16,7 @@ export async function findRuns(command: Command, names: readonly string[]): Prom
 }
 
 export async function findRun(name: string): Promise<RunFolder> {
+  refuseEmpty(name);
   const store = storeHere();
   const ids = await store.runIds();
   if (ids.length === 0) {
@@ -31,5 +32,13 @@ export async function findRun(name: string): Promise<RunFolder> {
     throw new RunsError('unknown-run', `No run in ${store.folder} is named "${name}"`, { remedy });
   throw new RunsError('unknown-run', `"${name}" fits ${found.length} runs: ${found.slice(0, 5).join(', ')}`, {
     remedy,
+  });
+}
+
+/** A variable of a script that was never set is part of every id: nobody means whichever run there happens to be. */
+export function refuseEmpty(name: string): void {
+  if (name.trim() !== '') return;
+  throw new RunsError('wrong-use', 'RUN is empty', {
+    remedy: 'Name a run. See holdfast ls; "last" is the newest one.',
   });
 }

@@ -99,6 +99,22 @@ test('rm moves to the trash, --undo brings back, --empty-trash frees', async () 
   assert.match(nothing.stderr, /The trash is empty/);
 });
 
+test('an empty word names no run, not even the only one', async () => {
+  const { project, run } = await finishedRun();
+  for (const words of [
+    ['rm', ''],
+    ['show', ' '],
+    ['edit', '', '--hide'],
+  ]) {
+    const { code, stderr } = await holdfast(project, ...words);
+    assert.equal(code, 2, words.join());
+    assert.match(stderr, /RUN is empty\n.*holdfast ls/);
+  }
+  await holdfast(project, 'rm', run.id);
+  assert.equal((await holdfast(project, 'rm', '--undo', '')).code, 2);
+  assert.equal((await json(project, 'rm', '--trash'))[0].id, run.id);
+});
+
 test('ls --sizes and clean agree on what a checkpoint takes', async () => {
   const { project, run } = await finishedRun();
   assert.match((await holdfast(project, 'ls', '--sizes')).stdout, /a1-step-20 +\d+/);

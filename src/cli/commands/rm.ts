@@ -4,7 +4,7 @@ import { RunsError } from '../../runs/runsError.ts';
 import type { Store } from '../../runs/store.ts';
 import { emptyTrash, restoreRun, trashedRuns, trashRun } from '../../runs/trash.ts';
 import { type Command, flag, jsonOption, wrongUse } from '../command.ts';
-import { findRuns } from '../findRun.ts';
+import { findRuns, refuseEmpty } from '../findRun.ts';
 import { storeHere } from '../machine.ts';
 import type { Output } from '../output.ts';
 import { bytes } from '../table.ts';
@@ -67,6 +67,7 @@ async function undo(store: Store, names: string[], output: Output): Promise<numb
 type Trashed = readonly { id: string; deletedAt: number }[];
 
 function named(name: string, trashed: Trashed): string {
+  refuseEmpty(name);
   const found = trashed.filter(({ id }) => id === name || id.includes(name));
   const [only, ...more] = found.some(({ id }) => id === name) ? found.filter(({ id }) => id === name) : found;
   if (only && more.length === 0) return only.id;
