@@ -43,6 +43,7 @@ export async function watchRun({
     last = await statusOf(run);
     if (last.status === 'queued') await explainWaiting(store, run, progress, care);
     if (last.status === 'stale') progress.wait(last.reason);
+    if (last.status === 'paused') progress.wait(`paused: ${last.reason || `holdfast resume ${run.id}`}`);
     return isOver(last.status);
   };
   const release = interruptions.direct(async times => {
@@ -85,7 +86,8 @@ async function runningNow(store: Store, waiting: RunFolder): Promise<string | nu
   for (const id of await store.runIds()) {
     if (id === waiting.id) continue;
     const { status, step } = await statusOf(store.run(id));
-    if (status === 'running' || status === 'paused') return `waits for ${id} (step ${step})`;
+    if (status === 'paused') return `waits for ${id} (step ${step}, paused)`;
+    if (status === 'running') return `waits for ${id} (step ${step})`;
   }
   return null;
 }

@@ -8,7 +8,7 @@ import { loadRun } from '../../src/runs/loadRun.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { ended, launch, ownHome, queueRun, startRun, type TestProject, testProject, until } from '../runs/testStore.ts';
-import { holdfast as commandLine, type Outcome } from './commandLine.ts';
+import { holdfast as commandLine, type Outcome, start } from './commandLine.ts';
 
 ownHome();
 
@@ -143,6 +143,25 @@ test('a run that goes on, or has finished, is not resumed; the remedy says what 
   const finished = await holdfast(project, 'resume', done.id);
   assert.equal(finished.code, 2);
   assert.match(finished.stderr, /has finished[\s\S]*--fork --set train.max_steps=6/);
+});
+
+test('a terminal says that its run is paused, and how it goes on', async () => {
+  const project = testProject();
+  const { child, done } = start(project, ['run', 'test.tune.yaml'], { steps: 100_000, rate: 50 });
+  let said = '';
+  child.stderr.on('data', chunk => {
+    said += chunk;
+  });
+  const run = await until('a step', async () => {
+    const [id] = await project.store.runIds();
+    return id && (await statusOf(project.store.run(id))).step > 0 ? project.store.run(id) : null;
+  });
+  await holdfast(project, 'pause', run.id);
+  await until('its word', () => said.includes(`paused: holdfast resume ${run.id}`));
+  assert.match((await holdfast(project, 'resume', run.id)).stdout, /goes on/);
+  await until('no pause', async () => (await statusOf(run)).status === 'running');
+  child.kill('SIGINT');
+  assert.equal((await done).code, 130);
 });
 
 test('a fork is a run of its own that names its parent, may differ, and shows one curve', async () => {
