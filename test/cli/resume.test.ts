@@ -164,6 +164,21 @@ test('a terminal says that its run is paused, and how it goes on', async () => {
   assert.equal((await done).code, 130);
 });
 
+test('a paused run goes on as it is: what would change it is refused', async () => {
+  const project = testProject();
+  const run = await startRun(project, { steps: 100_000, rate: 50 });
+  await until('a step', async () => (await statusOf(run)).step > 0);
+  await holdfast(project, 'pause', run.id);
+  await until('a pause', async () => (await statusOf(run)).status === 'paused');
+  const refused = await holdfast(project, 'resume', run.id, '--set', 'train.learning_rate=0.5');
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /is paused, and goes on as it is: --set changes nothing[\s\S]*--fork/);
+  assert.equal((await holdfast(project, 'resume', run.id, '--from', '10')).code, 2);
+  assert.equal((await statusOf(run)).status, 'paused');
+  await sendControl(run, 'stop');
+  await ended(run);
+});
+
 test('a fork is a run of its own that names its parent, may differ, and shows one curve', async () => {
   const project = testProject();
   const run = await stoppedRun(project);

@@ -3,9 +3,10 @@ import { launchRunner } from '../../runs/launch.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
 import { forkRun, type Resumed, resumeRun } from '../../runs/resumeRun.ts';
 import type { RunFolder } from '../../runs/runFolder.ts';
+import { RunsError } from '../../runs/runsError.ts';
 import { statusOf } from '../../runs/status.ts';
 import { steerRun } from '../../runs/steerRun.ts';
-import { type Command, flag, jsonOption, list, onlyPositional, text, wrongUse } from '../command.ts';
+import { type Command, flag, jsonOption, list, onlyPositional, text, type Values, wrongUse } from '../command.ts';
 import { findRun } from '../findRun.ts';
 import { storeHere, thisMachine } from '../machine.ts';
 import type { Output } from '../output.ts';
@@ -39,7 +40,10 @@ export const resume: Command = {
     const isFork = flag(values, 'fork');
     if (name !== undefined && !isFork) throw wrongUse(resume, '--name is for a new run: it goes with --fork');
     const run = await findRun(onlyPositional(resume, positionals, 'RUN'));
-    if (!isFork && (await statusOf(run)).status === 'paused') return endPause(run, output);
+    if (!isFork && (await statusOf(run)).status === 'paused') {
+      refuseChange(run, values);
+      return endPause(run, output);
+    }
     const store = storeHere();
     const machine = await thisMachine();
     const isDetached = flag(values, 'detach');
@@ -54,6 +58,15 @@ export const resume: Command = {
     return watchToResult(store, resumed.run, output, { failOnForgot: failOn === 'forgot', attempt: resumed.attempt });
   },
 };
+
+/** What is paused has its settings in memory: silently it would go on with those. */
+function refuseChange(run: RunFolder, values: Values): void {
+  const asked = ['from', 'set'].find(name => values[name] !== undefined);
+  if (asked === undefined) return;
+  throw new RunsError('run-not-over', `${run.id} is paused, and goes on as it is: --${asked} changes nothing of it`, {
+    remedy: `Leave --${asked} out. With it, in a new run: --fork; or stop this one first: holdfast stop ${run.id}.`,
+  });
+}
 
 async function endPause(run: RunFolder, output: Output): Promise<number> {
   const { status, reason } = await steerRun(run, 'resume');
