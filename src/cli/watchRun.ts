@@ -1,6 +1,7 @@
 /**
  * Follows a run of ours to its end and shows its progress. Ctrl-C asks it to stop and save; a second time, to stop at
- * once. Where no runner lives that could take it, another one is started; never waits for one that does not come.
+ * once; a runner that does not answer is ended as by `holdfast stop`. Where no runner lives that could take it, another one
+ * is started; never waits for one that does not come.
  */
 import type { JournalRecord } from '../protocol/journal.ts';
 import { sendControl } from '../runs/control.ts';
@@ -10,6 +11,7 @@ import { readQueue } from '../runs/queue.ts';
 import { QueueCare } from '../runs/queueCare.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
 import { isOver, type StatusOfRun, statusOf } from '../runs/status.ts';
+import { endIfSilent } from '../runs/stopRun.ts';
 import type { Store } from '../runs/store.ts';
 import type { Progress } from './progress.ts';
 import { noRunner, startRunner } from './serveQueue.ts';
@@ -43,6 +45,9 @@ export async function watchRun({
     last = await statusOf(run);
     if (last.status === 'queued') await explainWaiting(store, run, progress, care);
     if (last.status === 'stale') progress.wait(last.reason);
+    if (last.isRunnerSilent && interruptions.happened) {
+      await endIfSilent({ store, run, onSilent: reason => progress.say(`${reason}: waking it, else ending it`) });
+    }
     if (last.status === 'paused') progress.wait(`paused: ${last.reason || `holdfast resume ${run.id}`}`);
     return isOver(last.status);
   };

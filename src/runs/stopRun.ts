@@ -23,10 +23,15 @@ export interface StopRun {
   onSilent?: (reason: string) => void;
 }
 
-export async function stopRun({ store, run, now = false, graceMs = 10_000, onSilent }: StopRun): Promise<void> {
+export async function stopRun({ now = false, ...options }: StopRun): Promise<void> {
+  await sendControl(options.run, 'stop');
+  if (now) await sendControl(options.run, 'stop');
+  await endIfSilent(options);
+}
+
+/** Of a run that was asked to stop. */
+export async function endIfSilent({ store, run, graceMs = 10_000, onSilent }: Omit<StopRun, 'now'>): Promise<void> {
   const { isRunnerSilent, process, reason } = await statusOf(run);
-  await sendControl(run, 'stop');
-  if (now) await sendControl(run, 'stop');
   if (!isRunnerSilent || !process) return;
   onSilent?.(reason);
   await endSilentRunner(run, process, graceMs);

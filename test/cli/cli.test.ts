@@ -128,6 +128,22 @@ test('Ctrl-C stops and saves: exit code 130, the result says stopped', async () 
   assert.ok(result.steps >= 3);
 });
 
+test('Ctrl-C leaves a run whose runner is frozen, too: it is woken, and what was trained is saved', async () => {
+  const project = testProject();
+  const { child, done } = start(project, ['run', 'test.tune.yaml'], { steps: 100_000, rate: 50 });
+  const run = await until('a run', () => runFolders(project).map(id => project.store.run(id))[0]);
+  const { runner } = await until('a step', async () => {
+    const { step, process } = await statusOf(run);
+    return step > 0 ? process : null;
+  });
+  process.kill(runner.identity.pid, 'SIGSTOP');
+  child.kill('SIGINT');
+  const { code, stderr } = await done;
+  assert.equal(code, 130, stderr);
+  assert.match(stderr, /no sign of life for \d+ s: waking it, else ending it/);
+  assert.match((await ended(run)).reason, /stopped, and saved at step \d+/);
+});
+
 test('a terminal that is killed takes its run with it: the runner stops and saves', async () => {
   const project = testProject();
   const { child } = start(project, ['run', 'test.tune.yaml'], { steps: 100_000, rate: 100 });
