@@ -2,13 +2,15 @@
  * Going on with a run that is over: as its next attempt, or as a new run that names it as its parent. Everything that
  * speaks against it is found before anything is written; a runner then takes it from the queue.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { RunState } from '../domain/runState.ts';
 import { flattenSettings, resolveRecipe } from '../recipe/resolve.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { presentAttempt } from './attempts.ts';
 import { type CreateRun, createRun, resolveText } from './createRun.ts';
+import { isPattern } from './dataFiles.ts';
 import { loadRun } from './loadRun.ts';
 import { endOrphan } from './orphans.ts';
 import type { ProcessIdentity } from './processIdentity.ts';
@@ -50,6 +52,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   await refuseForeign(store, request);
   refuseOtherSettings(request, wantedSettings(request, options.overrides));
   if (!options.asItRan) await refuseOtherRecipe(request);
+  refuseMissingFiles(request);
   const point = await findResumePoint({ run, request, state }, from);
   await refuseOtherFiles(run, request, point, options.trusted);
   const resume: RunResume = {
@@ -154,6 +157,17 @@ function refuseOtherSettings(request: RunRequest, wanted: ResolvedRecipe, remedy
     file: request.recipeFile,
     remedy,
   });
+}
+
+/** A pattern's folder stands for the files in it: they are the trainer's to compare. */
+function refuseMissingFiles({ paths, recipeFile }: RunRequest): void {
+  for (const [written, path] of Object.entries(paths)) {
+    if (existsSync(isPattern(path) ? dirname(path) : path)) continue;
+    throw new RunsError('file-missing', `What the run reads is gone: ${written} (looked for ${path})`, {
+      file: path,
+      remedy: `Bring it back. With other data it is another run: holdfast run ${recipeFile}`,
+    });
+  }
 }
 
 /** The trainer compares data, weights and numerics with those the checkpoint was written by; nothing is recorded. */

@@ -77,7 +77,8 @@ export const tagOf = (text: string): string => text.trim().replace(/^#+/, '').tr
 
 function checkChange(change: UserChange): UserChange {
   const { name, colour } = change;
-  const trimmed = typeof name === 'string' ? name.trim() || null : name;
+  // One line of a list.
+  const trimmed = typeof name === 'string' ? name.trim().replace(/\s+/g, ' ') || null : name;
   if (trimmed && trimmed.length > longestName) throw wrong(`A name has at most ${longestName} characters`);
   if (typeof colour === 'number' && !(Number.isInteger(colour) && colour >= 0 && colour < colours)) {
     throw wrong(`There is no colour ${colour}; there are 1 to ${colours}`);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
@@ -72,6 +72,14 @@ test('edit names, tags, stars, colours, notes and hides a run, and ls finds it b
   assert.equal(readFileSync(run.notes, 'utf8'), 'The adapter was too small.\n\nSecond.\n');
   const { stdout } = await holdfast(project, 'ls', '--all');
   assert.match(stdout, /my best \(hidden\)/);
+});
+
+test('an edit that is refused writes no part of itself, and a name is one line', async () => {
+  const { project, run } = await finishedRun();
+  const { code } = await holdfast(project, 'edit', run.id, '--note', 'Said once.', '--tag', 'x'.repeat(65));
+  assert.equal(code, 2);
+  assert.ok(!existsSync(run.notes));
+  assert.equal((await json(project, 'edit', run.id, '--name', 'two\n lines'))[0].name, 'two lines');
 });
 
 test('edit without a change, and with ones that exclude each other, is refused with the usage', async () => {

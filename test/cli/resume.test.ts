@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { RunResult } from '../../src/protocol/result.ts';
 import { sendControl } from '../../src/runs/control.ts';
 import { loadRun } from '../../src/runs/loadRun.ts';
+import { isAlive } from '../../src/runs/processIdentity.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import { ended, launch, ownHome, queueRun, startRun, type TestProject, testProject, until } from '../runs/testStore.ts';
@@ -86,6 +87,35 @@ test('what would not be the same run is refused with what differs, and nothing i
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /no checkpoint "7"[\s\S]*a1-step-10, and start/);
   assert.ok(!readdirSync(run.folder).includes('resume.json'));
+});
+
+test('data that are gone are named before anything is written', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const { paths } = (await run.request())!;
+  const file = paths['data/train.jsonl']!;
+  rmSync(file);
+  const { code, stderr } = await holdfast(project, 'resume', run.id);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, new RegExp(`What the run reads is gone: [^\\n]*${basename(file)}[^\\n]*\\n +Bring it back`));
+  assert.ok(!readdirSync(run.folder).includes('resume.json'));
+});
+
+test('stop ends the trainer that a killed runner left frozen', async () => {
+  const project = testProject();
+  const run = await startRun(project, { steps: 60, standsAt: 15 });
+  await until('step 15', async () => (await statusOf(run)).step === 15);
+  const { runner, trainer } = await until('the trainer', async () => {
+    const now = await run.process();
+    return now?.trainer ? { ...now, trainer: now.trainer } : null;
+  });
+  process.kill(trainer.identity.pid, 'SIGSTOP');
+  process.kill(runner.identity.pid, 'SIGKILL');
+  assert.equal((await ended(run)).status, 'lost');
+  const { code, stdout, stderr } = await holdfast(project, 'stop', run.id, '--now');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /What its runner had left behind is ended\.\n[^\n]*is over already/);
+  assert.equal(await isAlive(trainer.identity), 'gone');
 });
 
 test('another batch size is answered with what a fork can do, whatever the micro-batch is; the fork takes it', async () => {

@@ -27,8 +27,9 @@ export const edit: Command = {
     const note = text(values, 'note');
     if (Object.keys(change).length === 0 && !note) throw wrongUse(edit, 'It is not said what should change');
     const runs = await findRuns(edit, positionals);
-    if (note) for (const run of runs) await addNote(run, note);
+    // What is refused, is refused whole: a note would be there twice when it is said again.
     const users = await changeUser(storeHere(), runs, change);
+    if (note) for (const run of runs) await addNote(run, note);
     for (const [index, run] of runs.entries()) output.line(`${run.id}: ${words(users[index] ?? {})}`);
     output.answer(runs.map(({ id }, index) => ({ id, ...users[index] })));
     return 0;

@@ -32,8 +32,9 @@ export const logs: Command = {
     const records: JournalRecord[] = [];
     let said = '';
     const isEnd = async () => {
-      const { status } = await statusOf(run);
-      const why = status === 'queued' ? await whyQueued(storeHere()) : said;
+      const { status, reason } = await statusOf(run);
+      const lost = status === 'lost' ? `The run is lost: ${reason}` : said;
+      const why = status === 'queued' ? await whyQueued(storeHere()) : lost;
       if (why !== said) output.note(why);
       said = why;
       return !flag(values, 'follow') || isOver(status);

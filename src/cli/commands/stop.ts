@@ -1,4 +1,5 @@
 /** `holdfast stop`: asks a run to save and leave. */
+import { endOrphan } from '../../runs/orphans.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import { stopRun } from '../../runs/stopRun.ts';
 import { type Command, flag, jsonOption, onlyPositional } from '../command.ts';
@@ -14,6 +15,8 @@ export const stop: Command = {
     const run = await findRun(onlyPositional(stop, positionals, 'RUN'));
     const before = await statusOf(run);
     if (isOver(before.status)) {
+      const ended = await endOrphan(run, flag(values, 'now') ? 0 : undefined);
+      if (ended) output.line('What its runner had left behind is ended.');
       output.line(`${run.id} is over already: ${before.reason || before.status}`);
       output.answer({ id: run.id, status: before.status, asked: false });
       return 0;
