@@ -68,7 +68,9 @@ async function estimatesOf(start: Pick<StartCommand, 'recipe' | 'paths' | 'threa
   throw new Error(`The check of ${start.recipe.name} told no estimate`);
 }
 
-const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}
 
 function deviation(estimated: number, measured: number): string {
   const percent = 100 * (estimated / measured - 1);

@@ -5,13 +5,15 @@
 import type { EstimateEvent, FinishedEvent, StartCommand } from '../protocol/trainer.ts';
 import { makeBatch, taskKind } from './data/rows.ts';
 import { peakMemoryBytes } from './environment.ts';
+import { tokensOf } from './estimate/batchShapes.ts';
 import { scoredRows } from './evaluate/itemScores.ts';
 import { firstBatch } from './firstBatch.ts';
 import { type OpenedRun, openRun } from './openRun.ts';
 import { checkStepZero, type Observer } from './trainer.ts';
 
-/** Steps that are timed, after one that compiles. */
+/** Steps of a kind that are timed, after one that compiles; and kinds, for each is compiled. */
 const timedSteps = 2;
+const mostKinds = 3;
 
 export async function check(start: StartCommand, observer: Observer): Promise<FinishedEvent> {
   const startedAt = performance.now();
@@ -31,9 +33,8 @@ export async function check(start: StartCommand, observer: Observer): Promise<Fi
 
 /** The steps are real, with a rate of 0; the model is closed afterwards, so nothing of them stays. */
 async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<EstimateEvent> {
-  const { model, plan, steps, evaluator, secondsToWrite, memory } = run;
-  const stepOnce = () => model.step(plan.at(1).microBatches, { learningRate: 0 });
-  const secondsPerStep = await secondsOf(stepOnce, timedSteps);
+  const { steps, evaluator, secondsToWrite, memory } = run;
+  const secondsPerStep = await secondsOfStep(run);
   const rows = run.sets.flatMap(({ items }) => items.map(item => item.sequences));
   const block = rows.flat().slice(0, scoredRows);
   let secondsPerSequence = 0;
@@ -56,6 +57,19 @@ async function estimate(run: OpenedRun, { recipe }: StartCommand): Promise<Estim
     secondsPerStep,
     seconds: secondsToWrite + steps * secondsPerStep + sequences * secondsPerSequence,
   };
+}
+
+/** The mean over all kinds of steps, of which the most frequent are timed; others take as long a token. */
+async function secondsOfStep({ model, plan, memory }: OpenedRun): Promise<number> {
+  const kinds = memory.run.batches.steps.toSorted((a, b) => b.times - a.times);
+  const tokensIn = (some: typeof kinds) => some.reduce((sum, kind) => sum + kind.times * tokensOf(kind), 0);
+  let seconds = 0;
+  for (const { first, times } of kinds.slice(0, mostKinds)) {
+    const { microBatches } = plan.at(first);
+    seconds += times * (await secondsOf(() => model.step(microBatches, { learningRate: 0 }), timedSteps));
+  }
+  const looked = kinds.reduce((sum, { times }) => sum + times, 0);
+  return (seconds * tokensIn(kinds)) / tokensIn(kinds.slice(0, mostKinds)) / looked;
 }
 
 /** Mean of `times` calls after one that is not counted. */

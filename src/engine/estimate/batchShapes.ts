@@ -9,6 +9,8 @@ import type { BatchShape } from '../model/decoder.ts';
 export interface StepKind {
   microBatches: readonly BatchShape[];
   times: number;
+  /** The first step of this kind. */
+  first: number;
 }
 
 export interface BatchShapes {
@@ -30,7 +32,8 @@ export function batchShapes(
   for (let step = 1; step <= Math.min(steps, stepsLookedAt); step++) {
     const microBatches = plan.at(step).microBatches.map(({ rows, length }) => ({ rows, length }));
     const key = JSON.stringify(microBatches);
-    kinds.set(key, { microBatches, times: (kinds.get(key)?.times ?? 0) + 1 });
+    const { times, first } = kinds.get(key) ?? { times: 0, first: step };
+    kinds.set(key, { microBatches, times: times + 1, first });
   }
   let longest = 0;
   for (const { items } of sets) {
@@ -39,6 +42,9 @@ export function batchShapes(
   const scored = { rows: scoredRows, length: bucketLength(longest, maxLength, scoringParts) };
   return { steps: [...kinds.values()], scored: longest === 0 ? [] : [scored] };
 }
+
+export const tokensOf = ({ microBatches }: StepKind): number =>
+  microBatches.reduce((sum, { rows, length }) => sum + rows * length, 0);
 
 /** Each shape of training once. */
 export function trainingShapes({ steps }: BatchShapes): BatchShape[] {
@@ -55,7 +61,7 @@ export function resized(batches: BatchShapes, { rows, length }: Partial<BatchSha
   const smaller = (shape: BatchShape): BatchShape[] =>
     Array.from({ length: Math.ceil(shape.rows / atMost(shape).rows) }, () => atMost(shape));
   return {
-    steps: batches.steps.map(({ microBatches, times }) => ({ microBatches: microBatches.flatMap(smaller), times })),
+    steps: batches.steps.map(kind => ({ ...kind, microBatches: kind.microBatches.flatMap(smaller) })),
     scored: batches.scored.map(shape => ({ rows: shape.rows, length: atMost(shape).length })),
   };
 }

@@ -24,10 +24,8 @@ export interface SizedRun {
 }
 
 /** Measured with onnxruntime 1.30 and Node 20: the library, its threads and what lies about, and a compiled node. */
-const libraryBytes = 90 * 2 ** 20;
+const libraryBytes = 130 * 2 ** 20;
 const nodeBytes = 12 * 2 ** 10;
-/** A pool is cut into pieces that do not fit each other exactly. */
-const poolFactor = 1.12;
 
 /** Bytes beside what the process holds before the model is opened. */
 export function runSize({ config, otherBase, recipe, batches }: SizedRun): number {
@@ -41,7 +39,7 @@ export function runSize({ config, otherBase, recipe, batches }: SizedRun): numbe
     step: isFused ? shapes.map(shape => programs.step(shape)) : [],
     scoring: batches.scored.map(shape => programs.divergence(shape)),
   };
-  const pools = (graphs: Graph[]): number => poolFactor * graphs.reduce((sum, graph) => sum + arenaBytes(graph), 0);
+  const pools = (graphs: Graph[]): number => graphs.reduce((sum, graph) => sum + arenaBytes(graph), 0);
   const gradients = 4 * elementsOf(trained);
   const large = splitLargeUpdates(graphs.step[0] ?? programs.update()).updates;
   const inBlocks = 4 * large.reduce((sum, { elements }) => sum + elements, 0);

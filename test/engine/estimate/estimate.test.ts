@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import type { RowPlan } from '../../../src/engine/data/rowPlan.ts';
 import { EngineError } from '../../../src/engine/engineError.ts';
 import { arenaBytes, executionOrder } from '../../../src/engine/estimate/arena.ts';
-import { resized } from '../../../src/engine/estimate/batchShapes.ts';
+import { batchShapes, resized, tokensOf } from '../../../src/engine/estimate/batchShapes.ts';
 import { refuseTooLarge } from '../../../src/engine/estimate/estimateRun.ts';
 import { freeMemory } from '../../../src/engine/estimate/freeMemory.ts';
 import { plannedModel, runSize, type SizedRun } from '../../../src/engine/estimate/runSize.ts';
@@ -29,7 +30,7 @@ const config = parseModelConfig({
 });
 
 function sized(parts: RecipeParts = {}, more: Partial<ResolvedRecipe> = {}): SizedRun {
-  const steps = [{ microBatches: [{ rows: 8, length: 256 }], times: 1 }];
+  const steps = [{ microBatches: [{ rows: 8, length: 256 }], times: 1, first: 1 }];
   const train = { batch_size: 8, max_length: 256 };
   return {
     config,
@@ -115,6 +116,19 @@ test('a run that fits, or that is to be tried all the same, is not refused', () 
   const run = sized();
   refuseTooLarge({ run, heldBytes: 0, bytes: 2 ** 30, freeBytes: 2 ** 30 });
   refuseTooLarge({ run: sized({}, { memory: 'try' }), heldBytes: 0, bytes: 2 ** 31, freeBytes: 2 ** 30 });
+});
+
+test('of each kind of step is known how often it comes, and the first one', () => {
+  const lengths = [8, 16, 16, 16];
+  const at = (step: number) => ({ microBatches: [{ rows: 2, length: lengths[(step - 1) % lengths.length]! }] });
+  const { steps } = batchShapes({ at } as unknown as RowPlan, 10, [], 16);
+  assert.deepEqual(
+    steps.map(kind => [kind.first, kind.times, tokensOf(kind)]),
+    [
+      [1, 3, 16],
+      [2, 7, 32],
+    ],
+  );
 });
 
 test('a graph takes as long as its products at the rate of products and the rest at the rate of memory', () => {
