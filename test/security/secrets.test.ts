@@ -63,6 +63,8 @@ test('planted tokens are found nowhere after a run', async t => {
   const own = readProc(child.pid!, 'cmdline');
   writeFileSync(join(seen, 'go'), '');
   await over;
+  // The runner sets the queue in order before it leaves.
+  await until('the end of all', () => children.every(pid => readProc(pid, 'cmdline') === ''));
 
   assert.ok(said.includes('trainer says goodbye'), said);
   const files = [...filesBelow(project.store.folder), ...filesBelow(home)];
