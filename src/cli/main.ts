@@ -14,7 +14,11 @@ async function main(words: string[]): Promise<number> {
   const output = new Output((border < 0 ? words : words.slice(0, border)).includes('--json'));
   try {
     if (name === undefined || name === 'help' || name === '--help' || name === '-h')
-      return help(rest[0], output, name !== undefined);
+      return help(
+        rest.find(word => !word.startsWith('-')),
+        output,
+        name !== undefined,
+      );
     if (name === '--version' || name === '-v') return version(output);
     const command = commandNamed(name);
     const invocation = parseCommand(command, rest);
@@ -39,6 +43,7 @@ function help(name: string | undefined, output: Output, asked: boolean): number 
   const text = name === undefined ? overview(commands) : helpFor(commandNamed(name));
   if (asked) output.line(text);
   else output.note(text);
+  output.answer({ help: text });
   return asked ? exitCodes.done : exitCodes.wrongUse;
 }
 

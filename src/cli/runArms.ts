@@ -10,7 +10,7 @@ import { createRun } from '../runs/createRun.ts';
 import { launchRunner } from '../runs/launch.ts';
 import { ownIdentity } from '../runs/processIdentity.ts';
 import type { RunFolder } from '../runs/runFolder.ts';
-import { folderGone } from '../runs/status.ts';
+import { folderGone, isOver } from '../runs/status.ts';
 import type { Store } from '../runs/store.ts';
 import { type Command, jsonOption } from './command.ts';
 import { exitCodeFor, watchToEnd } from './commands/run.ts';
@@ -113,8 +113,11 @@ async function leave(store: Store, group: string, runs: RunFolder[], output: Out
 }
 
 /** Stopped beats failed beats done. An arm that a rule of the recipe stopped has done what it was to do. */
+/** An arm that is still under way has not failed. */
 function overallExitCode(results: RunResult[]): number {
-  const codes = results.map(result => (result.stopRule ? exitCodes.done : exitCodeFor(result, false)));
+  const codes = results
+    .filter(({ status }) => isOver(status))
+    .map(result => (result.stopRule ? exitCodes.done : exitCodeFor(result, false)));
   if (codes.includes(exitCodes.stopped)) return exitCodes.stopped;
   return codes.find(code => code !== exitCodes.done) ?? exitCodes.done;
 }

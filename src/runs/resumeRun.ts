@@ -50,6 +50,7 @@ export async function resumeRun(options: ResumeRun): Promise<Resumed> {
   const { request, state, status } = await loadRun(run);
   refuseUnlessOver(run, status, state);
   await refuseForeign(store, request);
+  refuseCopy(run, request);
   refuseOtherSettings(request, wantedSettings(request, options.overrides));
   if (!options.asItRan) await refuseOtherRecipe(request);
   refuseMissingFiles(request);
@@ -103,6 +104,15 @@ function refuseUnlessOver(run: RunFolder, { status, reason }: StatusOfRun, state
   if (isOver(status)) return;
   const remedy = status === 'queued' ? 'Its turn will come: holdfast ls.' : `Stop it first: holdfast stop ${run.id}.`;
   throw new RunsError('run-not-over', `${run.id} is ${status}${reason ? `: ${reason}` : ''}`, { remedy });
+}
+
+/** Somebody copied its folder by hand: the queue takes the run itself. */
+function refuseCopy(run: RunFolder, { id }: RunRequest): void {
+  if (id === run.id) return;
+  throw new RunsError('not-ours', `${run.folder} is a copy of ${id}`, {
+    file: run.runJson,
+    remedy: `Go on with the run itself: holdfast resume ${id}. With the copy, as a new run: holdfast resume ${run.id} --fork.`,
+  });
 }
 
 /** Of a run that goes on as it is: what does not even fit together is no reason to mend it, but to fork. */

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { RunResult } from '../../src/protocol/result.ts';
 import { isOver, statusOf } from '../../src/runs/status.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
-import { ended, ownHome, recipeText, type TestProject, testProject, until } from '../runs/testStore.ts';
+import { ended, ownHome, queueRun, recipeText, type TestProject, testProject, until } from '../runs/testStore.ts';
 import { holdfast, start } from './commandLine.ts';
 
 ownHome();
@@ -288,6 +288,35 @@ test('doctor names what is missing with its remedy', async () => {
   const runtime = findings.find(({ what }) => what === 'runtime');
   assert.deepEqual([code, runtime?.state], [3, 'no'], 'the test engine has no onnxruntime');
   assert.match(runtime?.remedy ?? '', /npm ci/);
+});
+
+test('help is one JSON value where that is asked for', async () => {
+  const project = testProject();
+  for (const [words, says] of [
+    [['help', '--json'], /usage: holdfast COMMAND/],
+    [['run', '--help', '--json'], /--fail-on forgot/],
+  ] as const) {
+    const { code, stdout, stderr } = await holdfast(project, [...words]);
+    assert.equal(code, 0, stderr);
+    assert.match((JSON.parse(stdout) as { help: string }).help, says);
+  }
+});
+
+test('ls names the folders that it cannot list, with the command that says why', async () => {
+  const project = testProject();
+  const run = await queueRun(project);
+  writeFileSync(run.runJson, '{"v": 1');
+  const { code, stdout, stderr } = await holdfast(project, ['ls', '--json']);
+  assert.deepEqual([code, JSON.parse(stdout)], [0, []]);
+  assert.match(stderr, new RegExp(`cannot be read: ${run.id}\\. Why: holdfast show ${run.id}`));
+});
+
+test('what a trainer prints is not followed, and the command that does is named', async () => {
+  const project = testProject();
+  const run = await queueRun(project);
+  const { code, stderr } = await holdfast(project, ['logs', run.id, '--printed', '-f']);
+  assert.equal(code, 2);
+  assert.ok(stderr.includes(`tail -f ${run.trainerLog}`), stderr);
 });
 
 test('help, --version and wrong use', async () => {

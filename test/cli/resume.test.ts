@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { RunResult } from '../../src/protocol/result.ts';
@@ -99,6 +99,19 @@ test('data that are gone are named before anything is written', async () => {
   assert.equal(code, 2, stderr);
   assert.match(stderr, new RegExp(`What the run reads is gone: [^\\n]*${basename(file)}[^\\n]*\\n +Bring it back`));
   assert.ok(!readdirSync(run.folder).includes('resume.json'));
+});
+
+test('a copy of a run is not queued for nobody: the run itself is named, and a fork goes on with the copy', async () => {
+  const project = testProject();
+  const run = await stoppedRun(project);
+  const copy = run.id.replace(/....$/, 'copy');
+  cpSync(run.folder, join(project.store.runsFolder, copy), { recursive: true });
+  const { code, stderr } = await holdfast(project, 'resume', copy, '--detach');
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, new RegExp(`is a copy of ${run.id}\\n.*holdfast resume ${run.id}\\. `));
+  const fork = await holdfast(project, 'resume', copy, '--fork', '--json');
+  assert.equal(fork.code, 0, fork.stderr);
+  assert.equal((JSON.parse(fork.stdout) as RunResult).status, 'finished');
 });
 
 test('stop ends the trainer that a killed runner left frozen', async () => {

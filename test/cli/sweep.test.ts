@@ -84,6 +84,19 @@ test('sweep --detach leaves the runs in the queue and says how to see them', asy
   for (const { id } of runs) assert.equal((await ended(project.store.run(id))).status, 'finished');
 });
 
+test('a group whose arms wait or train is compared as far as it has come: nothing has failed', async () => {
+  const project = testProject(`${recipeText}sweep: { train.seed: [1, 2] }\n`);
+  await holdfast(project, ['queue', 'hold']);
+  const { stdout } = await holdfast(project, ['sweep', 'test.tune.yaml', '--detach', '--json'], { steps: 2 });
+  const { group } = JSON.parse(stdout) as { group: string };
+  const compared = await holdfast(project, ['compare', group, '--json']);
+  assert.equal(compared.code, 0, compared.stderr);
+  assert.deepEqual(
+    (JSON.parse(compared.stdout) as { status: string }[]).map(({ status }) => status),
+    ['queued', 'queued'],
+  );
+});
+
 test('a recipe without a sweep, and one with a bad sweep, are refused with their place before anything starts', async () => {
   const none = await holdfast(testProject(), ['sweep', 'test.tune.yaml', '--json']);
   assert.equal(none.code, 2);

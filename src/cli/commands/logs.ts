@@ -25,6 +25,8 @@ export const logs: Command = {
     const run = await findRun(onlyPositional(logs, positionals, 'RUN'));
     if (flag(values, 'printed')) {
       if (output.json) throw wrongUse(logs, '--printed is text and has no JSON form');
+      if (flag(values, 'follow'))
+        throw wrongUse(logs, `--printed shows what there is. To follow it: tail -f ${run.trainerLog}`);
       const log = await openChecked(run.trainerLog);
       if (log) await pipeline(log.createReadStream({ encoding: 'utf8' }), shown, process.stdout, { end: false });
       return 0;

@@ -39,10 +39,19 @@ export const ls: Command = {
     else if (runs.length === 0) output.line(`None of ${all.length} runs in ${store.folder} is listed by these words.`);
     else if (flag(values, 'sizes')) output.line(sizesTable(runs));
     else output.line(table(columns, runs.map(row)));
+    const unlisted = (await store.runIds()).filter(id => !all.some(run => run.id === id));
+    if (unlisted.length > 0) output.note(unreadable(unlisted));
     if (all.some(({ status }) => status === 'queued') && (await isUnserved(store))) output.note(noRunnerLives);
     return 0;
   },
 };
+
+const mostNamed = 5;
+
+function unreadable(ids: readonly string[]): string {
+  const more = ids.length > mostNamed ? ` and ${ids.length - mostNamed} more` : '';
+  return `Not listed, because its run.json is not there or cannot be read: ${ids.slice(0, mostNamed).join(', ')}${more}. Why: holdfast show ${ids[0]}`;
+}
 
 function sizesTable(runs: readonly RunSummary[]): string {
   const rows = runs.flatMap(run => [
