@@ -135,7 +135,7 @@ export class Progress {
 
   #left(): string {
     const seconds = this.#clock.secondsLeft(this.#step, this.#steps);
-    return seconds === null || seconds === 0 ? '' : timeLeftText(seconds);
+    return seconds === null ? '' : timeLeftText(seconds);
   }
 }
 

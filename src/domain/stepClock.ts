@@ -16,11 +16,12 @@ export class StepClock {
     this.#ticks = [];
   }
 
-  /** Null until enough steps are done. */
+  /** Null until enough steps are done, and after the last: how long what follows it takes is not known. */
   secondsLeft(step: number, steps: number | null): number | null {
     const [first, last] = [this.#ticks[0], this.#ticks.at(-1)];
-    if (steps === null || !first || !last || last.step - first.step < fewestSteps) return null;
+    if (steps === null || step >= steps) return null;
+    if (!first || !last || last.step - first.step < fewestSteps) return null;
     const perStep = (last.t - first.t) / (last.step - first.step) / 1000;
-    return Math.max(0, steps - step) * perStep;
+    return (steps - step) * perStep;
   }
 }

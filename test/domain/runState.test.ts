@@ -55,6 +55,8 @@ test('the view of a live run tells the step, the phase and the time left', () =>
   // Ten steps a second, eighty to go.
   assert.ok(Math.abs(view.secondsLeft! - 8) < 1e-9);
   assert.equal(journal.view('finished').secondsLeft, null);
+  // What comes after the last step is told by its phase.
+  assert.equal(journal.steps(21, 100).view().secondsLeft, null);
 });
 
 test('what trains a run is told with the reason, of the newest start', () => {
