@@ -15,18 +15,18 @@ const windowSize = 4096;
 /** Done once: the packed rows are the rows of every epoch. */
 export function packRows(sequences: Sequences, maxLength: number, stream: RandomStream, lane: number): MeasuredRows {
   const order = stream.permutation(sequences.length, lane);
-  /** Row r holds the sequences order[starts[r] .. starts[r + 1]]. */
-  const starts = [0];
+  /** Row r holds the sequences order[starts[r] .. starts[r + 1]]. What is not written of it takes no memory. */
+  const starts = new Int32Array(order.length + 1);
+  let count = 0;
   for (let from = 0; from < order.length; from += windowSize) {
     const window = order.subarray(from, from + windowSize);
     const rows = bestFit(window, i => sequences.lengthOf(i), maxLength);
     window.set(rows.flat());
-    for (const row of rows) starts.push(starts.at(-1)! + row.length);
+    for (const row of rows) starts[count + 1] = starts[count++]! + row.length;
   }
-  const firsts = Int32Array.from(starts);
-  const inRow = (row: number): number[] => [...order.subarray(firsts[row], firsts[row + 1])];
+  const inRow = (row: number): number[] => [...order.subarray(starts[row], starts[row + 1])];
   return rowsBy(
-    firsts.length - 1,
+    count,
     row => inRow(row).map(i => sequences.at(i)!),
     row => inRow(row).reduce((sum, i) => sum + sequences.lengthOf(i), 0),
   );

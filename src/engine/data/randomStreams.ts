@@ -50,7 +50,8 @@ export class RandomStream {
 
   /** 0..size-1 in a random order (Fisher-Yates from the end; number i decides what goes to place i). */
   permutation(size: number, lane = 0): Int32Array {
-    const order = Int32Array.from({ length: size }, (_, i) => i);
+    const order = new Int32Array(size);
+    for (let i = 0; i < size; i++) order[i] = i;
     for (let i = size - 1; i > 0; i--) {
       const j = Math.floor(this.uniform(i, lane) * (i + 1));
       [order[i], order[j]] = [order[j]!, order[i]!];
