@@ -26,6 +26,7 @@ import { fromSystem, RunsError } from './runsError.ts';
 import { syncFolder, writeJsonSafely } from './safeFile.ts';
 import { sealRequest } from './seal.ts';
 import { findStore, type Store } from './store.ts';
+import { longestName } from './userChoices.ts';
 
 export interface CreateRun {
   recipeFile: string;
@@ -133,9 +134,6 @@ export function resolveText(
   if (name !== undefined) refuseName(name);
   return resolveRecipe(recipe, { variant, fileName: basename(recipeFile), overrides, name });
 }
-
-/** The same for a run that is made as for one that is renamed. */
-const longestName = 256;
 
 function refuseName(name: string): void {
   if (name.trim() === '')

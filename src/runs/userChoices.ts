@@ -21,7 +21,7 @@ export interface UserChange {
 
 /** As many as the charts have. */
 export const colours = 8;
-const longestName = 256;
+export const longestName = 256;
 const longestTag = 64;
 const mostTags = 64;
 const patienceMs = 10_000;

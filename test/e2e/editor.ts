@@ -15,12 +15,9 @@ export interface EditorOptions extends WorkbenchOptions {
   edits?: Record<string, (text: string) => string>;
 }
 
-let staged = process.env[stagedName];
-
 /** The extension as it ships, laid out once for all tests: by whoever started them, or for a file that is run alone. */
 export function stagedExtension(): string {
-  staged ??= stageForTests()[stagedName]!;
-  return staged;
+  return process.env[stagedName] ?? stageForTests()[stagedName]!;
 }
 
 /** Opened for one test and closed with it. */

@@ -109,11 +109,17 @@ export async function prepared(start: StartCommand): Promise<StartCommand> {
   return { ...start, prepared: folder };
 }
 
-export async function runOn(engine: Engine, start: StartCommand, react?: React): Promise<Spoken> {
+/** `env` is what differs from this process's environment. */
+export async function runOn(
+  engine: Engine,
+  start: StartCommand,
+  react?: React,
+  env?: NodeJS.ProcessEnv,
+): Promise<Spoken> {
   for (const folder of Object.values(start.outputs))
     if (folder !== start.outputs.model) mkdirSync(folder, { recursive: true });
-  if (engine === 'node') return speak([process.execPath, embedded()], start, react);
-  return speak(torchTrainer(), start.prepared ? start : await prepared(start), react);
+  if (engine === 'node') return speak([process.execPath, embedded()], start, react, env);
+  return speak(torchTrainer(), start.prepared ? start : await prepared(start), react, env);
 }
 
 /** Every line of stdout must be a message of the protocol. */
@@ -121,8 +127,12 @@ export function speak(
   [program, ...args]: [string, ...string[]],
   start: StartCommand,
   react: React = () => {},
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Spoken> {
-  const child = spawn(program, args, { stdio: 'pipe', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
+  const child = spawn(program, args, {
+    stdio: 'pipe',
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env },
+  });
   living.add(child);
   child.once('close', () => living.delete(child));
   const events: TrainerEvent[] = [];

@@ -5,8 +5,12 @@ import { checkout } from './places.ts';
 
 export const stagedName = 'HOLDFAST_TEST_STAGED';
 
+const folder = path.join(checkout, 'out/stage/e2e');
+let isStaged = false;
+
+/** Once a process. */
 export function stageForTests(): Record<string, string> {
-  const folder = path.join(checkout, 'out/stage/e2e');
-  stage(thisTarget, folder);
+  if (!isStaged) stage(thisTarget, folder);
+  isStaged = true;
   return { [stagedName]: folder };
 }
