@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { App } from '../../src/host/app.ts';
+import { PageChannel, type SeriesSource } from '../../src/host/panels/pageChannel.ts';
 import type { RunPanel } from '../../src/host/panels/runPanel.ts';
+import type { PageState } from '../../src/protocol/panel.ts';
 import { count } from '../counts.ts';
 import { cpuMs, isWithinFilingCpu } from '../slowness.ts';
 import { closeAll, holdfast, openExample, tell, until, useFakeTrainer } from './support.ts';
@@ -67,6 +69,42 @@ suite('Many points', () => {
     );
     assert(came > 0, 'no point came');
     assert(await isWithinFilingCpu(share, limitShare), `${share.toFixed(1)} % of a core at ${pointsASecond} points/s`);
+    assert(updatesASecond <= mostUpdates, `${updatesASecond.toFixed(1)} updates a second`);
+  });
+});
+
+suite('Points in bursts', () => {
+  test(`a burst of many, then few, then many gets no more than ${mostUpdates} updates a second`, async () => {
+    let updates = 0;
+    const heard = new vscode.EventEmitter<unknown>();
+    const page = {
+      onDidReceiveMessage: heard.event,
+      postMessage: (message: { seq: number }) => {
+        updates += 1;
+        setImmediate(() => heard.fire({ type: 'ack', seq: message.seq }));
+        return Promise.resolve(true);
+      },
+    } as unknown as vscode.Webview;
+    let asked = 0;
+    const series: SeriesSource = {
+      buckets: () => undefined,
+      since: (run, name, cursor) => {
+        asked += 1;
+        const steps = Array.from({ length: asked % 2 ? 500 : 1 }, (_, index) => cursor + index);
+        return { points: { run, name, steps, values: steps }, cursor: cursor + steps.length };
+      },
+    };
+    const state = () => ({ version: 1 }) as unknown as PageState;
+    const { log } = await holdfast();
+    const channel = new PageChannel(page, { series, state, command: async () => {} }, log);
+    heard.fire({ type: 'ready' });
+    heard.fire({ type: 'subscribe', request: 1, series: [{ run: 'a', name: 'loss', columns: 100 }] });
+    await until('points on the page', () => (channel.sent.points ?? 0) > 1);
+    const before = { updates, at: performance.now() };
+    await sleep(2000);
+    const updatesASecond = (1000 * (updates - before.updates)) / (performance.now() - before.at);
+    channel.dispose();
+    assert(updatesASecond > 1, `${updatesASecond.toFixed(1)} updates a second`);
     assert(updatesASecond <= mostUpdates, `${updatesASecond.toFixed(1)} updates a second`);
   });
 });

@@ -35,6 +35,8 @@ const frameMs = 16;
 /** Eyes follow no more of a curve that grows by hundreds of points a moment. */
 const crowdedMs = 125;
 const crowd = 64;
+/** A crowd comes in bursts: one that a frame missed does not end it. */
+const crowdLastsMs = 1000;
 const mostInFlight = 4;
 
 export class PageChannel implements vscode.Disposable {
@@ -51,7 +53,7 @@ export class PageChannel implements vscode.Disposable {
   #changes = new Map<string, Partial<RunView>>();
   #timer: NodeJS.Timeout | undefined;
   #lastFlush = 0;
-  #isCrowded = false;
+  #lastCrowd = 0;
   /** How many messages of each kind were sent, and how far the page has drawn. For tests. */
   readonly sent: Partial<Record<ToPage['type'], number>> = {};
   get drawn(): number {
@@ -150,8 +152,9 @@ export class PageChannel implements vscode.Disposable {
 
   #schedule(): void {
     if (!this.#isReady || this.#timer || !this.#hasNews()) return;
-    const pace = this.#isCrowded ? crowdedMs : frameMs;
-    const wait = Math.min(pace, Math.max(0, this.#lastFlush + pace - Date.now()));
+    const now = Date.now();
+    const pace = Math.abs(now - this.#lastCrowd) < crowdLastsMs ? crowdedMs : frameMs;
+    const wait = Math.min(pace, Math.max(0, this.#lastFlush + pace - now));
     this.#timer = setTimeout(() => void this.#flush(), wait);
   }
 
@@ -214,7 +217,7 @@ export class PageChannel implements vscode.Disposable {
       subscription.cursors[index] = news.cursor;
       return news.points.steps.length > 0 ? [news.points] : [];
     });
-    this.#isCrowded = points.reduce((sum, { steps }) => sum + steps.length, 0) > crowd;
+    if (points.reduce((sum, { steps }) => sum + steps.length, 0) > crowd) this.#lastCrowd = Date.now();
     return points.length > 0 ? { type: 'points', points } : undefined;
   }
 
