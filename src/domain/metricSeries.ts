@@ -8,6 +8,12 @@ export type SeriesBuckets = Pick<Buckets, 'steps' | 'min' | 'max' | 'last'>;
 
 export type Points = Pick<NewPoints, 'steps' | 'values'>;
 
+/** Every point, gaps as NaN. */
+export interface SeriesSnapshot {
+  steps: Float64Array<ArrayBuffer>;
+  values: Float64Array<ArrayBuffer>;
+}
+
 export class MetricSeries {
   #steps = new Float64Array(64);
   #values = new Float64Array(64);
@@ -15,6 +21,17 @@ export class MetricSeries {
   #nonFinite = 0;
   #total = 0;
   #version = 0;
+
+  static restore({ steps, values }: SeriesSnapshot): MetricSeries {
+    const series = new MetricSeries();
+    [series.#steps, series.#values, series.#length] = [steps.slice(), values.slice(), steps.length];
+    for (const value of values) series.#count(value, 1);
+    return series;
+  }
+
+  snapshot(): SeriesSnapshot {
+    return { steps: this.#steps.slice(0, this.#length), values: this.#values.slice(0, this.#length) };
+  }
 
   get length(): number {
     return this.#length;
@@ -55,8 +72,7 @@ export class MetricSeries {
     if (this.#length > 0 && step <= this.#steps[this.#length - 1]!) this.#cut(this.#indexOf(step));
     if (this.#length === this.#steps.length) this.#grow();
     const kept = value ?? Number.NaN;
-    if (Number.isFinite(kept)) this.#total += kept;
-    else this.#nonFinite += 1;
+    this.#count(kept, 1);
     this.#steps[this.#length] = step;
     this.#values[this.#length] = Number.isFinite(kept) ? kept : Number.NaN;
     this.#length += 1;
@@ -134,18 +150,21 @@ export class MetricSeries {
 
   #cut(length: number): void {
     if (length >= this.#length) return;
-    for (let i = length; i < this.#length; i++) {
-      if (Number.isFinite(this.#values[i])) this.#total -= this.#values[i]!;
-      else this.#nonFinite -= 1;
-    }
+    for (let i = length; i < this.#length; i++) this.#count(this.#values[i]!, -1);
     this.#length = length;
     this.#version += 1;
   }
 
+  #count(value: number, times: 1 | -1): void {
+    if (Number.isFinite(value)) this.#total += times * value;
+    else this.#nonFinite += times;
+  }
+
   #grow(): void {
     const [steps, values] = [this.#steps, this.#values];
-    this.#steps = new Float64Array(steps.length * 2);
-    this.#values = new Float64Array(values.length * 2);
+    const room = Math.max(64, 2 * this.#length);
+    this.#steps = new Float64Array(room);
+    this.#values = new Float64Array(room);
     this.#steps.set(steps);
     this.#values.set(values);
   }

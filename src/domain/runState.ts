@@ -6,12 +6,12 @@ import type { JournalRecord } from '../protocol/journal.ts';
 import type { RunView } from '../protocol/panel.ts';
 import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
 import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
-import { MetricSeries } from './metricSeries.ts';
+import { MetricSeries, type SeriesSnapshot } from './metricSeries.ts';
 import { addRedone, type Redone, redoneText } from './redone.ts';
 import { runResult } from './runResult.ts';
 import { lossUnit } from './scores.ts';
 import { worstVerdict } from './statistics.ts';
-import { StepClock } from './stepClock.ts';
+import { StepClock, type Tick } from './stepClock.ts';
 import { inEnglish, setSentence, statusText, type Translate, verdictNote } from './words.ts';
 
 /** What `run.json` says: told once. */
@@ -44,6 +44,15 @@ const branching: ReadonlySet<SeriesEvent['lane']> = new Set(['loss', 'kl', 'forg
 
 type Untyped<T> = Omit<T, 'type'>;
 
+/** Plain data that a structured clone takes. */
+export interface RunSnapshot {
+  told: object;
+  ticks: readonly Tick[];
+  declared: RunView['catalogue'];
+  nextSeq: number | null;
+  series: [string, SeriesSnapshot][];
+}
+
 export class RunState {
   readonly identity: RunIdentity;
   readonly series = new Map<string, MetricSeries>();
@@ -73,13 +82,34 @@ export class RunState {
   gaps = 0;
   /** Steps that were trained and saved when nobody listened: the curve has no points there. */
   unheard: { from: number; to: number }[] = [];
-  readonly #clock = new StepClock();
+  #clock = new StepClock();
   readonly #declared = new Map<string, RunView['catalogue'][number]>();
   #catalogue: RunView['catalogue'] | null = [];
   #nextSeq: number | null = null;
 
   constructor(identity: RunIdentity) {
     this.identity = identity;
+  }
+
+  static restore(identity: RunIdentity, { told, ticks, declared, nextSeq, series }: RunSnapshot): RunState {
+    const state = Object.assign(new RunState(identity), told);
+    state.#clock = new StepClock(ticks);
+    for (const entry of declared) state.#declare(entry);
+    state.#nextSeq = nextSeq;
+    for (const [name, points] of series) state.series.set(name, MetricSeries.restore(points));
+    return state;
+  }
+
+  /** All that was folded so far; folding on does not change it. */
+  snapshot(): RunSnapshot {
+    const { identity: _, series, ...told } = this;
+    return {
+      told,
+      ticks: [...this.#clock.ticks],
+      declared: this.catalogue,
+      nextSeq: this.#nextSeq,
+      series: withSharedSteps([...series].map(([name, points]) => [name, points.snapshot()])),
+    };
   }
 
   /** The same array until a series comes. */
@@ -342,6 +372,16 @@ const undeclared = (name: string): Omit<SeriesEvent, 'type'> => ({ name, unit: '
 function untyped<T>(record: JournalRecord): Untyped<T> {
   const { v: _v, attempt: _a, seq: _s, t: _t, type: _type, ...event } = record;
   return event as Untyped<T>;
+}
+
+/** Most series have the same steps: a structured clone keeps an array that is met again once. */
+function withSharedSteps(all: [string, SeriesSnapshot][]): [string, SeriesSnapshot][] {
+  const known: SeriesSnapshot['steps'][] = [];
+  return all.map(([name, { steps, values }]) => {
+    const same = known.find(one => one.length === steps.length && one.every((step, at) => step === steps[at]));
+    if (!same) known.push(steps);
+    return [name, { steps: same ?? steps, values }];
+  });
 }
 
 const withoutUndefined = <T extends object>(value: T): T =>

@@ -3,8 +3,21 @@
 const remembered = 64;
 const fewestSteps = 3;
 
+export interface Tick {
+  step: number;
+  t: number;
+}
+
 export class StepClock {
-  #ticks: { step: number; t: number }[] = [];
+  #ticks: Tick[];
+
+  constructor(ticks: readonly Tick[] = []) {
+    this.#ticks = [...ticks];
+  }
+
+  get ticks(): readonly Tick[] {
+    return this.#ticks;
+  }
 
   tick(step: number, t: number): void {
     if (step <= (this.#ticks.at(-1)?.step ?? -1)) this.restart();

@@ -12,6 +12,7 @@ import type { JournalEvent } from '../protocol/journal.ts';
 import type { TrainerEvent } from '../protocol/trainer.ts';
 import { ControlReader } from '../runs/control.ts';
 import { describeEnding, outOfMemoryKills } from '../runs/exitReason.ts';
+import { sharedCache } from '../runs/home.ts';
 import { runnerMarkerName } from '../runs/markedProcesses.ts';
 import { isAlive, ownIdentity } from '../runs/processIdentity.ts';
 import {
@@ -25,7 +26,6 @@ import {
 import { errorReport, fromSystem } from '../runs/runsError.ts';
 import { writeJsonSafely } from '../runs/safeFile.ts';
 import { isCancelled } from '../runs/status.ts';
-import { sharedCache } from '../runs/trainerJob.ts';
 import { type TrainerExit, TrainerProcess } from '../runs/trainerProcess.ts';
 import { embeddedProgram, type TrainerProgram, trainerProgram } from '../runs/trainerProgram.ts';
 import { type Pulse, workOf } from './heartbeats.ts';

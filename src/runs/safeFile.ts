@@ -13,9 +13,9 @@ import { fromSystem, RunsError, systemCode } from './runsError.ts';
 const noFollow = constants.O_NOFOLLOW ?? 0;
 
 /** Write temp, check the length, fsync, rename, fsync the folder. Throws `RunsError`; the old file is then untouched. */
-export async function writeFileSafely(file: string, text: string): Promise<void> {
+export async function writeFileSafely(file: string, data: string | Uint8Array): Promise<void> {
   const temporary = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
-  const bytes = Buffer.from(text);
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   try {
     const handle = await open(temporary, 'wx', 0o644);
     try {

@@ -9,7 +9,7 @@ import type { FailedEvent, Outputs, StartCommand, TrainerEvent } from '../protoc
 import type { ResolvedRecipe } from '../recipe/schema.ts';
 import { checkEngine } from './engineFolder.ts';
 import { describeEnding, outOfMemoryKills } from './exitReason.ts';
-import { holdfastHome } from './home.ts';
+import { sharedCache } from './home.ts';
 import type { NodeChoice } from './nodePath.ts';
 import type { PythonChoice } from './pythonPath.ts';
 import { RunsError } from './runsError.ts';
@@ -95,9 +95,6 @@ async function ask(
   const error = ending.error ?? { code: 'stopped', message: ending.reason };
   throw new RunsError(error.code, error.message, error);
 }
-
-/** The cache is the user's, never the project's: a repository could bring forged base scores. */
-export const sharedCache = (): string => join(holdfastHome(), 'cache');
 
 function outputsIn(folder: string): Outputs {
   const [checkpoints, items, samples, model] = ['checkpoints', 'items', 'samples', 'model'].map(name =>

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { deserialize, serialize } from 'node:v8';
+import { RunState } from '../../src/domain/runState.ts';
+import type { JournalRecord } from '../../src/protocol/journal.ts';
+import { foldVersion } from '../../src/runs/foldCache.ts';
 import { cpuMs, isWithinCpu } from '../slowness.ts';
 import { accuracy, evaluated, FakeJournal, finished, prepared, setScore } from './runs.ts';
 
@@ -315,4 +319,70 @@ test('steps that nobody listened to are missing from the curve, and the result s
   journal.attempt = 3;
   journal.say({ type: 'resumed', fromStep: 40, checkpoint: 'a1-step-40' }).steps(41, 60);
   assert.doesNotMatch(journal.state.result('running').warnings.join(), /lacks/, 'they were done again');
+});
+
+/** Everything that a fold tells: its view, its result and every point. */
+const told = (state: RunState) => ({
+  view: state.view({ status: 'running' }),
+  result: state.result('failed'),
+  gaps: state.gaps,
+  unheard: state.unheard,
+  peak: state.peakMemoryBytes,
+  series: [...state.series].map(([name, points]) => [
+    name,
+    { ...points.since(0), total: points.total, nonFinite: points.nonFinite },
+  ]),
+});
+
+test('a fold that goes through a snapshot, at whatever record, ends as one that was never interrupted', () => {
+  const journal = new FakeJournal();
+  const records: JournalRecord[] = [];
+  const say = (...events: Parameters<FakeJournal['say']>) => {
+    for (const event of events) records.push(journal.record(event));
+  };
+  const steps = (from: number, to: number, loss: (step: number) => number | null) => {
+    for (let step = from; step <= to; step++) {
+      const metrics: Record<string, number | null> = { loss: loss(step), tokens: 100 };
+      if (step % 3 === 0) metrics['loss.replay'] = step / 7;
+      say({ type: 'step', step, metrics });
+    }
+  };
+  say(prepared(), { type: 'series', name: 'loss', unit: 'nats/token', lane: 'loss' });
+  say({ type: 'checked', ok: true, checks: { labels: { status: 'ok' } } });
+  steps(1, 8, step => (step === 4 ? null : 3 / step));
+  say(evaluated(8, 1, { general: general(0.2, 'forgot') }));
+  say({ type: 'checkpointed', step: 6, folder: 'a1-step-6', bytes: 9 });
+  say({ type: 'exited', code: null, signal: 'SIGKILL', reason: 'killed', stderr: ['x'] });
+  journal.attempt = 2;
+  journal.seq += 3;
+  say({ type: 'resumed', fromStep: 6, checkpoint: 'a1-step-6' });
+  steps(7, 12, step => (step === 8 ? 9 : 3 / step));
+  say(evaluated(12, 1.2, { general: general(0.03, 'kept') }, true), finished(12));
+
+  const identity = journal.state.identity;
+  const fold = (state: RunState, some: readonly JournalRecord[]) => {
+    for (const record of some) state.apply(record);
+    return state;
+  };
+  const whole = told(fold(new RunState(identity), records));
+  assert.equal(whole.gaps, 3);
+  assert.match(whole.view.resumed?.text ?? '', /differs from step 8 on/);
+  for (let cut = 0; cut <= records.length; cut++) {
+    const half = fold(new RunState(identity), records.slice(0, cut));
+    const snapshot = deserialize(serialize(half.snapshot()));
+    const again = fold(RunState.restore(identity, snapshot), records.slice(cut));
+    assert.deepEqual(told(again), whole, `cut after ${cut} records`);
+    assert.deepEqual(told(fold(half, records.slice(cut))), whole, 'a snapshot is a copy');
+  }
+});
+
+test('what a snapshot holds is what its version says: whoever adds a field raises foldVersion', () => {
+  const { told } = new FakeJournal().state.snapshot();
+  assert.deepEqual(
+    [foldVersion, Object.keys(told).join(' ')],
+    [
+      1,
+      'attempt step steps progress startedAt seenAt trainer prepared stepZero samples evaluations marks finished failure brokenRule exit peakMemoryBytes redone gaps unheard',
+    ],
+  );
 });

@@ -3,7 +3,7 @@
  * with every point of it. One editor serves all.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sendControl } from '../../src/runs/control.ts';
@@ -21,10 +21,12 @@ const kills = count(3, 50);
 const stepsASecond = 200;
 /** The goal is two seconds; the limit is for a busy machine. */
 const goalMs = 2000;
-const limitMs = 10 * goalMs;
+const limitMs = 4 * goalMs;
 /** Points of one range, each in a bucket of its own, and ranges a question to the host. */
 const mostPoints = 8000;
 const mostRanges = 10;
+/** Half a minute of steps. */
+const tailBytes = 2 ** 20;
 const patienceMs = 10_000;
 const reloadPatienceMs = 20_000;
 /** Moments at which the editor had to be told twice. */
@@ -59,10 +61,10 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   }
   for (let number = 0; number < kills; number++) {
     const moment = `kill ${number}`;
-    const bornAt = await killExtensionHost(editor, moment);
-    const goal = stepAt(made, bornAt);
+    const activatedAt = await killExtensionHost(editor, moment);
+    const goal = stepAt(made, activatedAt);
     const page = await until(`${moment}: the panel at step ${goal}`, () => panelAt(editor, goal));
-    afterKills.push(Math.round(page.at - bornAt));
+    afterKills.push(Math.round(page.at - activatedAt));
     assert.equal((await statusOf(run)).status, 'running', moment);
     await standing(run, () => checkPoints(page.frame, run.id, made, goal, moment));
     await until(`${moment}: one tab of the run`, async () => (await editor.tab(/· plain/).count()) === 1);
@@ -76,7 +78,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
   const slowest = Math.max(...delays);
   const slowestKill = Math.max(...afterKills);
   t.diagnostic(
-    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms of the birth of the new host after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
+    `A1 ${reloads} window reloads + ${kills} extension host SIGKILLs at ${stepsASecond} steps/s: run alive; after each 0 missing, 0 doubled points; re-attached within ${slowest} ms of activation after a reload (median ${median(delays)} ms), within ${slowestKill} ms of it after a kill (median ${median(afterKills)} ms), goal ${goalMs} ms`,
   );
   assert.ok(isWithin(Math.max(slowest, slowestKill), limitMs), `the slowest took ${slowest} and ${slowestKill} ms`);
 });
@@ -173,8 +175,24 @@ async function ask(
   });
 }
 
-const stepAt = (folder: string, time: number): number =>
-  Number(journal(folder).findLast(({ type, t }) => type === 'step' && Number(t) <= time)?.step ?? 1);
+/** Looks at the last lines alone: what the test spends here the editor would seem to take. */
+function stepAt(folder: string, time: number): number {
+  const file = openSync(path.join(folder, 'journal.ndjson'), 'r');
+  try {
+    const { size } = fstatSync(file);
+    const tail = Buffer.alloc(Math.min(size, tailBytes));
+    readSync(file, tail, 0, tail.length, size - tail.length);
+    const lines = tail
+      .toString('utf8')
+      .split('\n')
+      .slice(size > tail.length ? 1 : 0, -1);
+    const last = lines.map(line => JSON.parse(line)).findLast(({ type, t }) => type === 'step' && t <= time);
+    assert.ok(last, `no step before ${time} in the last ${lines.length} lines`);
+    return last.step;
+  } finally {
+    closeSync(file);
+  }
+}
 
 function extensionHosts(editor: Workbench): number[] {
   return markedProcesses(editor.server.folder)
@@ -201,14 +219,15 @@ async function reloadWindow(editor: Workbench, moment: string): Promise<number> 
 const loadOf = (editor: Workbench): Promise<number | null> =>
   editor.page.evaluate(() => performance.timeOrigin).catch(() => null);
 
-/** A window keeps its log over its hosts' ends: counted from the birth of the new host, which is earlier still. */
 async function killExtensionHost(editor: Workbench, moment: string): Promise<number> {
   const killed = extensionHosts(editor);
   assert.ok(killed.length > 0, 'no extension host was found');
+  // A window keeps its log over its hosts' ends: the new host makes its folder anew, at a time of its own.
+  for (const folder of logFolders(editor)) rmSync(folder, { recursive: true });
   for (const pid of killed) process.kill(pid, 'SIGKILL');
-  return until(`${moment}: a new extension host`, async () => {
+  return until(`${moment}: activation in a new extension host`, async () => {
     await allowRestart(editor);
-    return extensionHosts(editor).some(pid => !killed.includes(pid)) && Date.now();
+    return activations(editor).at(-1);
   });
 }
 
@@ -220,11 +239,15 @@ async function allowRestart(editor: Workbench): Promise<void> {
 }
 
 /** When Holdfast was activated in each window: the first thing it does is to open its log. */
-function activations(editor: Workbench): number[] {
+const activations = (editor: Workbench): number[] =>
+  logFolders(editor)
+    .map(folder => statSync(folder).birthtimeMs)
+    .sort((a, b) => a - b);
+
+function logFolders(editor: Workbench): string[] {
   const logs = path.join(editor.server.folder, 'data/logs');
   if (!existsSync(logs)) return [];
   return (readdirSync(logs, { recursive: true }) as string[])
     .filter(name => path.basename(name) === 'holdfast.holdfast')
-    .map(name => statSync(path.join(logs, name)).birthtimeMs)
-    .sort((a, b) => a - b);
+    .map(name => path.join(logs, name));
 }

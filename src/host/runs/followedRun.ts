@@ -6,6 +6,7 @@ import { RunState } from '../../domain/runState.ts';
 import type { RunView } from '../../protocol/panel.ts';
 import type { RunStatus } from '../../protocol/result.ts';
 import { flattenSettings } from '../../recipe/resolve.ts';
+import { isWorthKeeping, keepFold, recallFold } from '../../runs/foldCache.ts';
 import { followJournalBatches } from '../../runs/journal.ts';
 import { identityFor, openState } from '../../runs/openState.ts';
 import { openChecked } from '../../runs/safeFile.ts';
@@ -34,6 +35,9 @@ export class FollowedRun implements vscode.Disposable {
   #state: RunState;
   /** Where its journal was read to when it was over; a run that is resumed goes on from there. */
   #leftAt: number | null = null;
+  /** What was read up to here the next reader need not fold again. */
+  #keptByte = 0;
+  #isKeeping = false;
   #status: RunStatus;
   #reason: string;
   #logTail: string[] = [];
@@ -100,16 +104,24 @@ export class FollowedRun implements vscode.Disposable {
     this.#leftAt = null;
     let readTo = fromByte;
     try {
-      if (fromByte === 0) this.#state = await this.#begin();
+      if (fromByte === 0) {
+        readTo = await this.#begin();
+        this.#keptByte = readTo;
+      }
       let lookedAt = 0;
       const isAtEnd = async () => {
         if (Date.now() < lookedAt + lookPauseMs) return false;
         const isEnd = await this.#look();
         lookedAt = Date.now();
         caughtUp();
+        if (isWorthKeeping(readTo, this.#keptByte)) void this.#keep(readTo);
         return isEnd;
       };
-      for await (const { records, nextByte } of followJournalBatches(folder, { signal, fromByte, isOver: isAtEnd })) {
+      for await (const { records, nextByte } of followJournalBatches(folder, {
+        signal,
+        fromByte: readTo,
+        isOver: isAtEnd,
+      })) {
         const versions = this.#versions();
         for (const record of records) this.#state.apply(record);
         readTo = nextByte;
@@ -125,12 +137,31 @@ export class FollowedRun implements vscode.Disposable {
     }
   }
 
-  /** Of a fork, with the curve of its parent. */
-  async #begin(): Promise<RunState> {
-    const request = await this.#entry.folder.request();
-    if (!request) return new RunState(identityOf(this.#entry, {}));
-    const identity = identityOf(this.#entry, flattenSettings(request.recipe));
-    return openState(this.#entry.folder, request, { ...identityFor(this.#entry.folder, request), ...identity });
+  /** From where the last reader left it, else of a fork with the curve of its parent. Returns the byte to read on from. */
+  async #begin(): Promise<number> {
+    const { folder } = this.#entry;
+    const request = await folder.request();
+    const identity = {
+      ...(request && identityFor(folder, request)),
+      ...identityOf(this.#entry, request ? flattenSettings(request.recipe) : {}),
+    };
+    const known = await recallFold(folder, identity);
+    this.#state = known?.state ?? (request ? await openState(folder, request, identity) : new RunState(identity));
+    return known?.nextByte ?? 0;
+  }
+
+  /** A cache that cannot be written costs time and nothing else. */
+  async #keep(nextByte: number): Promise<void> {
+    if (this.#isKeeping || !vscode.workspace.isTrusted) return;
+    this.#isKeeping = true;
+    this.#keptByte = nextByte;
+    try {
+      await keepFold(this.#entry.folder, { state: this.#state, nextByte });
+    } catch (error) {
+      this.#log.debug(`What is known of ${this.id} is not kept: ${error instanceof Error ? error.message : error}`);
+    } finally {
+      this.#isKeeping = false;
+    }
   }
 
   /** Status and log, whenever the journal has nothing new. */
