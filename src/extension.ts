@@ -15,9 +15,10 @@ export interface HoldfastExports {
 
 export function activate(context: vscode.ExtensionContext): HoldfastExports {
   const log = vscode.window.createOutputChannel('Holdfast', { log: true });
+  const activatedAt = performance.now();
   const app = once(async () => {
     const { App } = await import('./host/app.ts');
-    const built = new App(context.extensionUri, log, view, context.workspaceState);
+    const built = new App(context.extensionUri, log, view, context.workspaceState, activatedAt);
     context.subscriptions.push(built);
     await built.begin();
     return built;

@@ -10,6 +10,8 @@ export type Points = Pick<NewPoints, 'steps' | 'values'>;
 
 /** Every point, gaps as NaN. */
 export interface SeriesSnapshot {
+  total: number;
+  nonFinite: number;
   steps: Float64Array<ArrayBuffer>;
   values: Float64Array<ArrayBuffer>;
 }
@@ -21,16 +23,24 @@ export class MetricSeries {
   #nonFinite = 0;
   #total = 0;
   #version = 0;
+  /** Somebody else has the same steps: what is there must not be written over. */
+  #isShared = false;
 
-  static restore({ steps, values }: SeriesSnapshot): MetricSeries {
+  /** Several series may be given the same `steps`. */
+  static restore({ steps, values, total, nonFinite }: SeriesSnapshot): MetricSeries {
     const series = new MetricSeries();
-    [series.#steps, series.#values, series.#length] = [steps.slice(), values.slice(), steps.length];
-    for (const value of values) series.#count(value, 1);
+    [series.#steps, series.#values, series.#length] = [steps, values, steps.length];
+    [series.#total, series.#nonFinite, series.#isShared] = [total, nonFinite, true];
     return series;
   }
 
   snapshot(): SeriesSnapshot {
-    return { steps: this.#steps.slice(0, this.#length), values: this.#values.slice(0, this.#length) };
+    return {
+      steps: this.#steps.slice(0, this.#length),
+      values: this.#values.slice(0, this.#length),
+      total: this.#total,
+      nonFinite: this.#nonFinite,
+    };
   }
 
   get length(): number {
@@ -70,7 +80,7 @@ export class MetricSeries {
   /** A step that is there already gets the new value; one before it throws away what came after. */
   append(step: number, value: number | null): void {
     if (this.#length > 0 && step <= this.#steps[this.#length - 1]!) this.#cut(this.#indexOf(step));
-    if (this.#length === this.#steps.length) this.#grow();
+    if (this.#isShared || this.#length === this.#steps.length) this.#grow();
     const kept = value ?? Number.NaN;
     this.#count(kept, 1);
     this.#steps[this.#length] = step;
@@ -165,8 +175,9 @@ export class MetricSeries {
     const room = Math.max(64, 2 * this.#length);
     this.#steps = new Float64Array(room);
     this.#values = new Float64Array(room);
-    this.#steps.set(steps);
-    this.#values.set(values);
+    this.#steps.set(steps.subarray(0, this.#length));
+    this.#values.set(values.subarray(0, this.#length));
+    this.#isShared = false;
   }
 }
 

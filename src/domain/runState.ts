@@ -377,10 +377,10 @@ function untyped<T>(record: JournalRecord): Untyped<T> {
 /** Most series have the same steps: a structured clone keeps an array that is met again once. */
 function withSharedSteps(all: [string, SeriesSnapshot][]): [string, SeriesSnapshot][] {
   const known: SeriesSnapshot['steps'][] = [];
-  return all.map(([name, { steps, values }]) => {
+  return all.map(([name, { steps, ...rest }]) => {
     const same = known.find(one => one.length === steps.length && one.every((step, at) => step === steps[at]));
     if (!same) known.push(steps);
-    return [name, { steps: same ?? steps, values }];
+    return [name, { steps: same ?? steps, ...rest }];
   });
 }
 

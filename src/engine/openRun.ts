@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PreparedEvent, StartCommand, TrainerEvent } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { ResolvedRecipe } from '../recipe/schema.ts';
-import type { WhenThereIsRoom } from './data/tokenWriter.ts';
+import type { WhenThereIsRoom } from './data/ints.ts';
 import { EngineError } from './engineError.ts';
 import { environment } from './environment.ts';
 import { computedEstimate, estimateMemory, type MemoryEstimate, refuseTooLarge } from './estimate/estimateRun.ts';

@@ -9,14 +9,16 @@ import type { StartCommand } from '../protocol/trainer.ts';
 import { autoSet } from '../recipe/autoSet.ts';
 import type { Budget } from '../recipe/schema.ts';
 import { dataFiles } from '../runs/dataFiles.ts';
-import { dataTokens, type TokensOptions } from './data/dataTokens.ts';
+import { dataTokens, type TokensOptions, tokensFolder } from './data/dataTokens.ts';
 import { examplesIn, readExamples } from './data/examples.ts';
+import { setAside } from './data/ints.ts';
 import { packRows } from './data/packing.ts';
 import { RandomStream } from './data/randomStreams.ts';
 import { RowPlan } from './data/rowPlan.ts';
 import { type MeasuredRows, type Row, type Rows, singleRows } from './data/rows.ts';
 import type { SequenceOptions } from './data/sequences.ts';
 import type { Sequences } from './data/tokens.ts';
+import { usuallyHeld } from './data/tokenWriter.ts';
 import { EngineError } from './engineError.ts';
 import type { EvaluatedSet } from './evaluate/evaluator.ts';
 import { klRows } from './evaluate/evaluator.ts';
@@ -234,7 +236,7 @@ async function prepareRows(
       cacheFolder: outputs.cache,
       onDone,
     });
-    return { ...found, rows: asRows(found.sequences, start, lane) };
+    return { ...found, rows: await asRows(found.sequences, start, lane, options) };
   };
   const task = await rowsOf(train!, counts.train, 0);
   const old = replay === undefined ? null : await rowsOf(replay, counts.replay, 1);
@@ -261,9 +263,20 @@ async function prepareRows(
   };
 }
 
-function asRows(sequences: Sequences, { recipe }: StartCommand, lane: number): MeasuredRows {
-  if (!recipe.train.packing) return singleRows(sequences);
-  return packRows(sequences, recipe.train.max_length, new RandomStream(recipe.train.seed, 'pack'), lane);
+async function asRows(
+  sequences: Sequences,
+  { recipe, outputs }: StartCommand,
+  lane: number,
+  { whenThereIsRoom = write => write(), mostHeld = usuallyHeld }: PrepareOptions,
+): Promise<MeasuredRows> {
+  const { packing, max_length: maxLength, seed } = recipe.train;
+  if (!packing) return singleRows(sequences);
+  const isLong = sequences.length > mostHeld;
+  return packRows(sequences, new RandomStream(seed, 'pack'), {
+    maxLength,
+    lane,
+    ...(isLong && { setAside: order => setAside(order, tokensFolder(outputs.cache), whenThereIsRoom) }),
+  });
 }
 
 function stepsOf({ recipe }: StartCommand, plan: RowPlan): number {

@@ -35,10 +35,19 @@ export class App implements vscode.Disposable {
   metrics: MetricsView | undefined;
   readonly #view: RunsView;
   readonly #memory: vscode.Memento;
+  readonly #activatedAt: number;
   readonly #parts: vscode.Disposable[];
 
-  constructor(extension: vscode.Uri, log: vscode.LogOutputChannel, view: RunsView, memory: vscode.Memento) {
+  /** `activatedAt` by the clock of `performance`: since then the editor may restore panels. */
+  constructor(
+    extension: vscode.Uri,
+    log: vscode.LogOutputChannel,
+    view: RunsView,
+    memory: vscode.Memento,
+    activatedAt: number,
+  ) {
     this.#memory = memory;
+    this.#activatedAt = activatedAt;
     const around = { extension, log };
     this.extension = extension;
     this.log = log;
@@ -77,8 +86,8 @@ export class App implements vscode.Disposable {
   /** Resolves once the runs are known; those that wait get a runner where none lives. */
   async begin(): Promise<void> {
     await this.model.refresh();
+    this.#parts.push(new LeftPanels(this.#memory, this.panels, performance.now() - this.#activatedAt));
     await this.queues.refresh();
-    this.#parts.push(new LeftPanels(this.#memory, this.panels));
     this.#parts.push(new ServedQueues(this.model, this.queues, this.service, this.log));
     void this.#askForLeftAlone(this.model.runs);
   }

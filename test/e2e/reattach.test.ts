@@ -19,6 +19,8 @@ import { journal, openEditor, startByLens } from './editor.ts';
 const reloads = count(3, 50);
 const kills = count(3, 50);
 const stepsASecond = 200;
+/** As if it had gone on for some minutes before. */
+const quickSteps = 50_000;
 /** The goal is two seconds; the limit is for a busy machine. */
 const goalMs = 2000;
 const limitMs = 4 * goalMs;
@@ -34,12 +36,13 @@ const askedAgain: string[] = [];
 const runPage = 'body[data-page="run"] .lanes canvas';
 
 test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKILLs of its extension host`, async t => {
-  const editor = await openEditor(t, { trainer: { steps: 10_000_000, rate: stepsASecond } });
+  const editor = await openEditor(t, { trainer: { steps: 10_000_000, quickSteps, rate: stepsASecond } });
   // "Leave site?", where something was still being kept: a user who wants to reload says yes.
   editor.page.on('dialog', dialog => {
     askedAgain.push(`a dialog: ${dialog.type()}`);
     void dialog.accept().catch(() => {});
   });
+  await editor.page.context().addInitScript(noteDrawn);
   await editor.openFile('support-tone.tune.yaml');
   const made = await startByLens(editor, 'Plain');
   const run = new RunFolder(path.basename(made), made);
@@ -48,6 +51,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     const process = await run.process();
     return process?.trainer ? { ...process, trainer: process.trainer } : false;
   });
+  await until(`step ${quickSteps}`, () => stepAt(made, Date.now()) >= quickSteps);
   const delays: number[] = [];
   const afterKills: number[] = [];
   for (let number = 0; number < reloads; number++) {
@@ -85,13 +89,26 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-/** Once the panel shows that step; when it was seen to. */
+/** In every page: which step its panel drew when. */
+function noteDrawn(): void {
+  const drawn: [step: number, at: number][] = [];
+  Object.assign(globalThis, { drawn });
+  setInterval(() => {
+    const newest = Number(document.querySelector<HTMLElement>('.lanes')?.dataset.newest ?? 0);
+    if (newest > (drawn.at(-1)?.[0] ?? 0)) drawn.push([newest, Date.now()]);
+  }, 20);
+}
+
+/** Once the panel shows that step, and since when. */
 async function panelAt(editor: Workbench, step: number): Promise<{ frame: Frame; at: number } | undefined> {
   for (const frame of editor.page.frames()) {
     try {
       if ((await frame.locator(runPage).count()) === 0) continue;
-      const newest = await frame.locator('.lanes').first().getAttribute('data-newest', { timeout: 500 });
-      if (Number(newest) >= step) return { frame, at: Date.now() };
+      const at = await frame.evaluate(step => {
+        const { drawn } = globalThis as unknown as { drawn: [number, number][] };
+        return drawn.find(([newest]) => newest >= step)?.[1];
+      }, step);
+      if (at !== undefined) return { frame, at };
     } catch {
       // Frames come and go.
     }

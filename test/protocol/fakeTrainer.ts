@@ -78,7 +78,7 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
     say(stepEvent(start, step, options));
     if (step % start.recipe.evaluate.every === 0 && step < steps) say(evaluation(start, step, false, options));
     if (checkpointAsked || (step % start.recipe.checkpoint.every === 0 && step < steps)) await checkpoint(start, step);
-    if (step % (options.burst ?? 1) === 0) await pause(options.rate === 0 ? 0 : 1000 / (options.rate ?? 200));
+    if (step % burstAt(step, options) === 0) await pause(pauseAfter(step, options));
   }
   if (options.saveMs) await pause(options.saveMs);
   if (step > 0) await checkpoint(start, step);
@@ -92,6 +92,13 @@ async function train(start: StartCommand, options: FakeTrainerOptions): Promise<
   const seconds = (Date.now() - startedAt) / 1000;
   say({ type: 'finished', reason, step, seconds, tokens: step * 1024, peakMemoryBytes: peak(), model: '.' });
   leave(options.exitCode ?? 0);
+}
+
+const burstAt = (step: number, { quickSteps = 0, burst = 1 }: FakeTrainerOptions): number =>
+  step < quickSteps ? 20 : burst;
+
+function pauseAfter(step: number, { rate = 200, quickSteps = 0 }: FakeTrainerOptions): number {
+  return rate === 0 || step < quickSteps ? 0 : 1000 / rate;
 }
 
 const probeNames = ({ recipe: { retain } }: StartCommand): string[] => [

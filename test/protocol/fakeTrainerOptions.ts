@@ -5,6 +5,8 @@ export interface FakeTrainerOptions {
   steps?: number;
   /** Steps a second; 0 = as fast as it can. Default 200. */
   rate?: number;
+  /** So many steps first, as fast as it can. */
+  quickSteps?: number;
   /** Steps in one go, `rate` times a second. Default 1. */
   burst?: number;
   /** More metrics of each step. */

@@ -8,9 +8,10 @@ import { digest, hashData } from '../evaluate/fingerprints.ts';
 import { numericsVersion } from '../numerics.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { examplesIn } from './examples.ts';
+import type { WhenThereIsRoom } from './ints.ts';
 import { encodeEach, type SequenceOptions } from './sequences.ts';
 import { type KeptTokens, openKeptTokens, removeInterrupted } from './tokenFile.ts';
-import { TokenWriter, type WhenThereIsRoom } from './tokenWriter.ts';
+import { TokenWriter } from './tokenWriter.ts';
 
 export interface DataTokens extends KeptTokens {
   /** Of the data, as `hashData` tells it. */
@@ -29,15 +30,18 @@ export interface TokensOptions extends SequenceOptions {
 /** Changes when the same data, tokenizer and settings would become other tokens. */
 const encoderVersion = 1;
 
+export const tokensFolder = (cache: string): string => join(cache, 'tokens');
+
 export async function dataTokens(path: string, tokenizer: Tokenizer, options: TokensOptions): Promise<DataTokens> {
   const hash = await hashData(path);
-  const folder = join(options.cacheFolder, 'tokens');
+  const folder = tokensFolder(options.cacheFolder);
   const { maxLength, tooLong } = options;
   const formats = dataFiles(path).map(file => extname(file).toLowerCase());
   const parts = { hash, formats, tokenizer: tokenizer.fingerprint, maxLength, tooLong };
   const key = digest({ ...parts, encoder: encoderVersion, numerics: numericsVersion });
   const wasInterrupted = await removeInterrupted(folder, key);
-  const kept = (await openKeptTokens(folder, key)) ?? (await makeTokens(path, tokenizer, options, folder, key));
+  const kept =
+    (await openKeptTokens(folder, key, maxLength)) ?? (await makeTokens(path, tokenizer, options, folder, key));
   return { ...kept, hash, warnings: warningsOf(basename(path), kept, wasInterrupted) };
 }
 

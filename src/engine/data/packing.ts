@@ -2,6 +2,7 @@
  * Puts whole sequences together into rows, from their lengths alone. Best fit decreasing (Johnson et al. 1974) leaves next to
  * nothing empty, and within windows of a random order it needs little memory and still mixes. Knows nothing of tokens.
  */
+import { GrowingInts, type Ints, type ReadInts, Starts } from './ints.ts';
 import type { RandomStream } from './randomStreams.ts';
 import { type MeasuredRows, rowsBy } from './rows.ts';
 import type { Sequences } from './tokens.ts';
@@ -12,21 +13,42 @@ export const packedBy = 'best fit';
 /** Sequences looked at together. Beyond this nothing is gained. */
 const windowSize = 4096;
 
+export interface PackingOptions {
+  maxLength: number;
+  lane: number;
+  /** Where a long list of sequences goes; without it, it stays in memory. */
+  setAside?: (order: Int32Array) => Promise<ReadInts>;
+}
+
 /** Done once: the packed rows are the rows of every epoch. */
-export function packRows(sequences: Sequences, maxLength: number, stream: RandomStream, lane: number): MeasuredRows {
+export async function packRows(
+  sequences: Sequences,
+  stream: RandomStream,
+  { maxLength, lane, setAside }: PackingOptions,
+): Promise<MeasuredRows> {
   const order = stream.permutation(sequences.length, lane);
-  /** Row r holds the sequences order[starts[r] .. starts[r + 1]]. What is not written of it takes no memory. */
-  const starts = new Int32Array(order.length + 1);
-  let count = 0;
+  const sizes = packInWindows(order, sequences, maxLength);
+  const read: ReadInts = (await setAside?.(order)) ?? ((from, count) => order.subarray(from, from + count));
+  return packedRows(sequences, sizes, read);
+}
+
+/** Puts the sequences of each row side by side, and tells how many each row has. */
+function packInWindows(order: Int32Array, sequences: Sequences, maxLength: number): Ints {
+  const sizes = new GrowingInts(windowSize);
   for (let from = 0; from < order.length; from += windowSize) {
     const window = order.subarray(from, from + windowSize);
     const rows = bestFit(window, i => sequences.lengthOf(i), maxLength);
     window.set(rows.flat());
-    for (const row of rows) starts[count + 1] = starts[count++]! + row.length;
+    for (const row of rows) sizes.push(row.length);
   }
-  const inRow = (row: number): number[] => [...order.subarray(starts[row], starts[row + 1])];
+  return sizes.whole();
+}
+
+function packedRows(sequences: Sequences, sizes: Ints, read: ReadInts): MeasuredRows {
+  const starts = new Starts(sizes);
+  const inRow = (row: number): number[] => [...read(starts.of(row), sizes[row]!)];
   return rowsBy(
-    count,
+    sizes.length,
     row => inRow(row).map(i => sequences.at(i)!),
     row => inRow(row).reduce((sum, i) => sum + sequences.lengthOf(i), 0),
   );

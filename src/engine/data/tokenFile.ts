@@ -4,10 +4,10 @@
  * nothing of where tokens come from.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, openSync, readSync } from 'node:fs';
+import { createReadStream, openSync } from 'node:fs';
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../engineError.ts';
+import { type Ints, makeInts, partEnding, type ReadInts, readInts, Starts } from './ints.ts';
 import type { LengthCounts } from './sequences.ts';
 import type { Sequences } from './tokens.ts';
 
@@ -27,14 +27,14 @@ export interface About extends LengthCounts {
 export const version = 1;
 /** Unused for so long, kept tokens go. */
 const keptMs = 14 * 24 * 3600 * 1000;
+/** Numbers that are read or written at once. */
+export const blockLength = 2 ** 18;
 
 export const tokensFile = (folder: string, key: string): string => join(folder, `${key}.tokens`);
 export const aboutFile = (folder: string, key: string): string => join(folder, `${key}.json`);
-/** Of a file that is not whole yet, behind the process that writes it. */
-export const partEnding = '.part';
 
 /** What an earlier run kept under this key, if all of it is as it was written. */
-export async function openKeptTokens(folder: string, key: string): Promise<KeptTokens | null> {
+export async function openKeptTokens(folder: string, key: string, maxLength: number): Promise<KeptTokens | null> {
   try {
     const about = JSON.parse(await readFile(aboutFile(folder, key), 'utf8')) as About;
     const file = tokensFile(folder, key);
@@ -42,7 +42,7 @@ export async function openKeptTokens(folder: string, key: string): Promise<KeptT
     const now = new Date();
     for (const each of [file, aboutFile(folder, key)]) await utimes(each, now, now).catch(() => {});
     const { dropped, cut } = about;
-    return { sequences: readSequences(folder, about), dropped, cut };
+    return { sequences: readSequences(folder, about, maxLength), dropped, cut };
   } catch {
     // Missing, torn or of another make: they may always be made anew.
     return null;
@@ -77,22 +77,27 @@ export async function removeUnused(folder: string): Promise<void> {
 }
 
 /** The file stays open as long as the process lives. */
-export function readSequences(folder: string, { key, sequences, tokens }: About, known?: Int32Array): Sequences {
-  const file = tokensFile(folder, key);
+export function readSequences(folder: string, about: About, maxLength: number, known?: Ints): Sequences {
+  const file = tokensFile(folder, about.key);
   const descriptor = openSync(file, 'r');
-  const lengths = known ?? readInts(descriptor, file, tokens, sequences);
-  return storedSequences(lengths, tokens, (from, count) => readInts(descriptor, file, from, count));
+  const lengths = known ?? readLengths(descriptor, file, about, maxLength);
+  return storedSequences(lengths, about.tokens, (from, count) => readInts(descriptor, file, from, count));
+}
+
+function readLengths(descriptor: number, file: string, { sequences, tokens }: About, maxLength: number): Ints {
+  const lengths = makeInts(sequences, maxLength);
+  for (let from = 0; from < sequences; from += blockLength) {
+    const count = Math.min(blockLength, sequences - from);
+    lengths.set(readInts(descriptor, file, tokens + from, count), from);
+  }
+  return lengths;
 }
 
 /** A token that is learned is stored as the complement of its id, which is below 0. */
 export const signed = (id: number, isTarget: number): number => (isTarget ? ~id : id);
 
 /** Of tokens that lie one behind the other somewhere. */
-export function storedSequences(
-  lengths: Int32Array,
-  tokens: number,
-  read: (from: number, count: number) => Int32Array,
-): Sequences {
+export function storedSequences(lengths: Ints, tokens: number, read: ReadInts): Sequences {
   const starts = new Starts(lengths);
   return {
     length: lengths.length,
@@ -106,48 +111,6 @@ export function storedSequences(
     lengthOf: sequence => lengths[sequence]!,
   };
 }
-
-function readInts(descriptor: number, file: string, from: number, count: number): Int32Array {
-  const ints = new Int32Array(count);
-  const bytes = bytesOf(ints);
-  for (let done = 0; done < bytes.length; ) {
-    const read = readSync(descriptor, bytes, done, bytes.length - done, 4 * from + done);
-    if (read === 0) {
-      throw new EngineError('tokens-broken', `${file} ended before its tokens did`, {
-        file,
-        remedy: 'Start again: the tokens are made anew.',
-      });
-    }
-    done += read;
-  }
-  return ints;
-}
-
-/** Where each sequence starts, without a number of eight bytes for each. */
-class Starts {
-  static readonly #every = 64;
-  readonly #lengths: Int32Array;
-  readonly #known: Float64Array;
-
-  constructor(lengths: Int32Array) {
-    this.#lengths = lengths;
-    this.#known = new Float64Array(Math.ceil(lengths.length / Starts.#every));
-    let start = 0;
-    for (const [i, length] of lengths.entries()) {
-      if (i % Starts.#every === 0) this.#known[i / Starts.#every] = start;
-      start += length;
-    }
-  }
-
-  of(sequence: number): number {
-    const block = Math.floor(sequence / Starts.#every);
-    let start = this.#known[block]!;
-    for (let i = block * Starts.#every; i < sequence; i++) start += this.#lengths[i]!;
-    return start;
-  }
-}
-
-export const bytesOf = (ints: Int32Array): Uint8Array => new Uint8Array(ints.buffer, ints.byteOffset, ints.byteLength);
 
 async function hashOf(file: string): Promise<string> {
   const hash = createHash('sha256');

@@ -7,13 +7,13 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../runs/safeFile.ts';
 import { writeAtomic, writeError } from '../atomicFile.ts';
+import { bytesOf, GrowingInts, partEnding, type WhenThereIsRoom } from './ints.ts';
 import type { LengthCounts } from './sequences.ts';
 import {
   type About,
   aboutFile,
-  bytesOf,
+  blockLength,
   type KeptTokens,
-  partEnding,
   readSequences,
   removeUnused,
   signed,
@@ -23,19 +23,16 @@ import {
 } from './tokenFile.ts';
 import type { Tokens } from './tokens.ts';
 
-/** Tries a write again until there is room on the disk, or fails. */
-export type WhenThereIsRoom = <T>(write: () => Promise<T>) => Promise<T>;
-
 export interface WriterOptions {
+  /** Tokens of the longest sequence. */
+  maxLength: number;
   whenThereIsRoom?: WhenThereIsRoom;
   /** Tokens that may stay in memory. */
   mostHeld?: number;
 }
 
 /** 16 MB: some 20,000 rows of a usual data set. */
-const usuallyHeld = 2 ** 22;
-/** Tokens a write call. */
-const blockLength = 2 ** 18;
+export const usuallyHeld = 2 ** 22;
 
 export class TokenWriter {
   readonly #folder: string;
@@ -50,18 +47,21 @@ export class TokenWriter {
   #tokens = 0;
   #written = 0;
   readonly #hash = createHash('sha256');
-  readonly #lengths = new GrowingInts();
+  readonly #maxLength: number;
+  readonly #lengths: GrowingInts;
 
   /** `key` stands for everything that decides the tokens. */
   constructor(
     folder: string,
     key: string,
-    { whenThereIsRoom = write => write(), mostHeld = usuallyHeld }: WriterOptions,
+    { maxLength, whenThereIsRoom = write => write(), mostHeld = usuallyHeld }: WriterOptions,
   ) {
     this.#folder = folder;
     this.#key = key;
     this.#whenThereIsRoom = whenThereIsRoom;
     this.#mostHeld = mostHeld;
+    this.#maxLength = maxLength;
+    this.#lengths = new GrowingInts(maxLength);
   }
 
   async add({ ids, targets }: Tokens): Promise<void> {
@@ -84,7 +84,9 @@ export class TokenWriter {
       };
     }
     await this.#write(bytesOf(this.#block.subarray(0, this.#used)));
-    await this.#write(bytesOf(lengths));
+    for (let from = 0; from < lengths.length; from += blockLength) {
+      await this.#write(bytesOf(Int32Array.from(lengths.subarray(from, from + blockLength))));
+    }
     await this.#handle.sync();
     await this.#handle.close();
     this.#handle = null;
@@ -100,7 +102,7 @@ export class TokenWriter {
     };
     await this.#whenThereIsRoom(() => writeAtomic(aboutFile(this.#folder, this.#key), JSON.stringify(about)));
     await removeUnused(this.#folder);
-    return { sequences: readSequences(this.#folder, about, lengths), ...counts };
+    return { sequences: readSequences(this.#folder, about, this.#maxLength, lengths), ...counts };
   }
 
   /** What was written so far goes. */
@@ -164,27 +166,4 @@ function intsOf(blocks: readonly Int32Array[], from: number, count: number): Int
     done += part.length;
   }
   return ints;
-}
-
-/** Grows without ever being there twice as a whole. */
-class GrowingInts {
-  static readonly #partLength = 2 ** 18;
-  readonly #parts: Int32Array[] = [];
-  #length = 0;
-
-  push(value: number): void {
-    const at = this.#length % GrowingInts.#partLength;
-    if (at === 0) this.#parts.push(new Int32Array(GrowingInts.#partLength));
-    this.#parts.at(-1)![at] = value;
-    this.#length += 1;
-  }
-
-  /** Empties it. */
-  whole(): Int32Array {
-    const whole = new Int32Array(this.#length);
-    for (let from = 0; this.#parts.length > 0; from += GrowingInts.#partLength) {
-      whole.set(this.#parts.shift()!.subarray(0, this.#length - from), from);
-    }
-    return whole;
-  }
 }

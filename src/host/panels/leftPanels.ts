@@ -21,7 +21,7 @@ export interface PanelKeeper {
 }
 
 const memoryKey = 'openPanels';
-/** Longer than the editor takes to hand over a panel that it restores itself. */
+/** Longer than the editor takes to hand over a panel that it restores itself, from when it can or from when the panel is in front. */
 const patienceMs = 500;
 
 export class LeftPanels implements vscode.Disposable {
@@ -32,7 +32,8 @@ export class LeftPanels implements vscode.Disposable {
   /** Those of the host before that nobody has come back for. */
   #left: OpenPanel[];
 
-  constructor(memory: vscode.Memento, panels: PanelKeeper) {
+  /** `sinceMs`: how long the editor has been able to restore panels. */
+  constructor(memory: vscode.Memento, panels: PanelKeeper, sinceMs: number) {
     this.#memory = memory;
     this.#panels = panels;
     this.#left = memory.get<OpenPanel[]>(memoryKey, []);
@@ -40,7 +41,7 @@ export class LeftPanels implements vscode.Disposable {
       panels.onDidChangeOpen(() => this.#save()),
       vscode.window.tabGroups.onDidChangeTabs(() => this.#look()),
     ];
-    this.#look();
+    this.#look(Math.max(0, patienceMs - sinceMs));
   }
 
   dispose(): void {
@@ -53,14 +54,14 @@ export class LeftPanels implements vscode.Disposable {
     void this.#memory.update(memoryKey, [...this.#panels.openPanels(), ...this.#left]);
   }
 
-  #look(): void {
+  #look(waitMs = patienceMs): void {
     this.#left = this.#left.filter(left => allTabs().some(tab => isOf(left, tab)));
     for (const left of this.#left) {
       if (!inFront(left)) continue;
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         void this.#replace(left);
-      }, patienceMs);
+      }, waitMs);
       this.#timers.add(timer);
     }
   }

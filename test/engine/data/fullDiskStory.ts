@@ -5,8 +5,9 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { WhenThereIsRoom } from '../../../src/engine/data/ints.ts';
 import type { Tokens } from '../../../src/engine/data/tokens.ts';
-import { TokenWriter, type WhenThereIsRoom } from '../../../src/engine/data/tokenWriter.ts';
+import { TokenWriter } from '../../../src/engine/data/tokenWriter.ts';
 import { whenThereIsRoom } from '../../../src/engine/roomOnDisk.ts';
 import { RunControl } from '../../../src/engine/runControl.ts';
 import type { TrainerEvent } from '../../../src/protocol/trainer.ts';
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
 }
 
 async function written(whenRoom: WhenThereIsRoom): Promise<(Tokens | undefined)[]> {
-  const writer = new TokenWriter(folder, 'key', { mostHeld: 1, whenThereIsRoom: whenRoom });
+  const writer = new TokenWriter(folder, 'key', { maxLength: 1000, mostHeld: 1, whenThereIsRoom: whenRoom });
   try {
     for (const row of rows) await writer.add(row);
     const { sequences } = await writer.finish({ dropped: 0, cut: 0 });

@@ -13,19 +13,19 @@ const sequencesOf = (lengths: number[]): Sequences => ({
   at: i => ({ ids: new Int32Array(lengths[i]!).fill(i), targets: new Uint8Array(lengths[i]!).fill(1) }),
   lengthOf: i => lengths[i]!,
 });
-const pack = (lengths: number[], maxLength: number, seed = 1): Rows =>
-  packRows(sequencesOf(lengths), maxLength, new RandomStream(seed, 'pack'), 0);
+const pack = (lengths: number[], maxLength: number, seed = 1): Promise<Rows> =>
+  packRows(sequencesOf(lengths), new RandomStream(seed, 'pack'), { maxLength, lane: 0 });
 const names = (rows: Rows): number[][] => [...rows].map(row => row.map(({ ids }) => ids[0]!));
 
-test('packing loses no sequence, cuts none, fills no row beyond its length, and looks at lengths alone', () => {
+test('packing loses no sequence, cuts none, fills no row beyond its length, and looks at lengths alone', async () => {
   const lengths = Array.from({ length: 9000 }, (_, i) => 2 + ((i * 7) % 14));
   const untouched: Sequences = {
     ...sequencesOf(lengths),
     at: () => assert.fail('its tokens were asked for'),
   };
-  const rows = packRows(untouched, 16, new RandomStream(1, 'pack'), 0);
+  const rows = await packRows(untouched, new RandomStream(1, 'pack'), { maxLength: 16, lane: 0 });
   assert.throws(() => rows.at(0), /its tokens were asked for/);
-  const packed = pack(lengths, 16);
+  const packed = await pack(lengths, 16);
   assert.equal(packed.length, rows.length);
   assert.equal(packed.at(packed.length), undefined);
   assert.ok([...packed].every(row => row.length > 0 && rowLength(row) <= 16));
@@ -38,13 +38,13 @@ test('packing loses no sequence, cuts none, fills no row beyond its length, and 
   );
 });
 
-test('rows are the same for the same seed and others for another, and each sequence goes where it fills best', () => {
+test('rows are the same for the same seed and others for another, and each sequence goes where it fills best', async () => {
   const lengths = Array.from({ length: 50 }, (_, i) => 2 + ((i * 5) % 11));
-  assert.deepEqual(names(pack(lengths, 16)), names(pack(lengths, 16)));
-  assert.notDeepEqual(names(pack(lengths, 16)), names(pack(lengths, 16, 2)));
+  assert.deepEqual(names(await pack(lengths, 16)), names(await pack(lengths, 16)));
+  assert.notDeepEqual(names(await pack(lengths, 16)), names(await pack(lengths, 16, 2)));
   // 9 and 7 fill a row; 6 fits beside 9 and beside 8, and beside 9 less is left.
   assert.deepEqual(
-    names(pack([6, 8, 9], 16))
+    names(await pack([6, 8, 9], 16))
       .map(row => row.map(i => [6, 8, 9][i]))
       .toSorted(),
     [[8], [9, 6]],
@@ -61,7 +61,7 @@ const mixes: Record<string, (i: number, stream: RandomStream, most: number) => n
 };
 
 for (const [name, lengthAt] of Object.entries(mixes)) {
-  test(`${name}: at most 5 % of the batches of packed rows is padding`, t => {
+  test(`${name}: at most 5 % of the batches of packed rows is padding`, async t => {
     for (const [maxLength, count] of [
       [256, 600],
       [1024, 6000],
@@ -71,7 +71,8 @@ for (const [name, lengthAt] of Object.entries(mixes)) {
         Math.round(Math.min(maxLength, Math.max(4, lengthAt(i, stream, maxLength)))),
       );
       const sequences = sequencesOf(lengths);
-      const packed = paddingOf(packRows(sequences, maxLength, new RandomStream(1, 'pack'), 0), maxLength);
+      const rows = await packRows(sequences, new RandomStream(1, 'pack'), { maxLength, lane: 0 });
+      const packed = paddingOf(rows, maxLength);
       const single = singleRows(sequences);
       const plain = paddingOf(single, maxLength);
       const grouped = paddingOf(single, maxLength, row => single.lengthOf(row));

@@ -33,7 +33,7 @@ test('sequences read back from the file are those that were taken, whatever thei
     ids: Int32Array.from({ length: 1 + ((i * 31) % 90) }, (_, t) => (i * 7919 + t) % 200_000),
     targets: Uint8Array.from({ length: 1 + ((i * 31) % 90) }, (_, t) => Number((i + t) % 3 === 0)),
   }));
-  const writer = new TokenWriter(freshCache(), 'key', { mostHeld: 50 });
+  const writer = new TokenWriter(freshCache(), 'key', { maxLength: 90, mostHeld: 50 });
   for (const tokens of taken) await writer.add(tokens);
   const { sequences } = await writer.finish({ dropped: 0, cut: 0 });
   assert.deepEqual(all(sequences), taken);
@@ -148,6 +148,7 @@ test('while the disk is full a write is tried again at the same place; who canno
   const tokens: Tokens = { ids: Int32Array.of(1, 2, 3), targets: Uint8Array.of(0, 1, 1) };
   let attempts = 0;
   const writer = new TokenWriter(folder, 'key', {
+    maxLength: 3,
     mostHeld: 1,
     whenThereIsRoom: async write => {
       attempts += 1;
@@ -163,7 +164,7 @@ test('while the disk is full a write is tried again at the same place; who canno
 
   const blocked = join(folder, 'file');
   await writeFile(blocked, '');
-  const refused = new TokenWriter(join(blocked, 'folder'), 'key', { mostHeld: 1 });
+  const refused = new TokenWriter(join(blocked, 'folder'), 'key', { maxLength: 3, mostHeld: 1 });
   await assert.rejects(
     refused.add(tokens),
     error => error instanceof EngineError && /Cannot write/.test(error.message),
