@@ -281,7 +281,9 @@ export class RunState {
 
   /** Evaluations are series too: forgetting and KL by set, and the loss on held-out task rows. */
   #evaluated(event: Untyped<EvaluatedEvent>): (keyof RunView)[] {
-    this.evaluations = [...this.evaluations.filter(({ step }) => step < event.step), event];
+    const { evaluations } = this;
+    const isNewest = (evaluations.at(-1)?.step ?? -1) < event.step;
+    this.evaluations = [...(isNewest ? evaluations : evaluations.filter(({ step }) => step < event.step)), event];
     const points: [string, SeriesEvent['lane'], number | null][] = [
       ...Object.entries(event.forgetting).map(
         ([set, { value }]) => [`forgetting.${set}`, 'forgetting', value] as [string, 'forgetting', number],

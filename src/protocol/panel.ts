@@ -123,6 +123,9 @@ export interface RunView {
   error: ErrorReport | null;
 }
 
+/** Lists of a run that grow at their end. */
+export type GrownLists = Partial<Pick<RunView, 'evaluations' | 'samples' | 'marks'>>;
+
 /** Min/max per pixel column over the full series: extremes are never lost. Equal lengths, ascending steps. */
 export interface Buckets {
   run: string;
@@ -181,7 +184,7 @@ export type ToPage =
   | { type: 'buckets'; seq: number; request: number; series: Buckets[] }
   /** Points that came since; at most one message a frame. */
   | { type: 'points'; seq: number; points: NewPoints[] }
-  /** Parts of a run that changed. */
-  | { type: 'run'; seq: number; id: string; changes: Partial<RunView> }
+  /** Parts of a run that changed, and what came to the ends of its lists. */
+  | { type: 'run'; seq: number; id: string; changes: Partial<RunView>; grown?: GrownLists }
   /** A message of the page could not be obeyed; `message` is for the user. */
   | { type: 'refused'; seq: number; request: string; message: string };

@@ -20,7 +20,15 @@ export interface ParsedRecipe {
   rangeOf(path: KeyPath, at?: Complaint['at']): Range | undefined;
 }
 
+let last: { text: string; file: string | undefined; parsed: ParsedRecipe } | undefined;
+
+/** Who warns, who resolves and who starts ask of the same text: what came of the last one is given again. */
 export function parseRecipe(text: string, file?: string): ParsedRecipe {
+  if (last?.text !== text || last.file !== file) last = { text, file, parsed: parse(text, file) };
+  return last.parsed;
+}
+
+function parse(text: string, file: string | undefined): ParsedRecipe {
   const yaml = readYaml(text);
   const { rangeOf } = yaml;
   if (yaml.problems.length > 0) return { recipe: null, problems: inOrder(yaml.problems), rangeOf };

@@ -10,7 +10,7 @@ import { extname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { newestAttempt } from './attempts.ts';
 import { type RunExit, RunFolder, type RunRequest, runFormat } from './runFolder.ts';
-import { emptyOutcome, readOutcome } from './runOutcome.ts';
+import { emptyOutcome, OutcomeReader } from './runOutcome.ts';
 import { fromSystem, RunsError } from './runsError.ts';
 import { openChecked, syncFolder, writeJsonSafely } from './safeFile.ts';
 import type { Store } from './store.ts';
@@ -91,7 +91,7 @@ async function exitOf(from: RunFolder): Promise<RunExit> {
   const [exit, process] = await Promise.all([from.exit().catch(() => null), from.process().catch(() => null)]);
   const attempt = newestAttempt(process, exit);
   if (exit?.attempt === attempt) return exit;
-  const { step: lastStep } = await readOutcome(from).catch(emptyOutcome);
+  const { step: lastStep } = await new OutcomeReader().read(from).catch(emptyOutcome);
   const hasBegun = process !== null || lstatSync(from.journalFile, { throwIfNoEntry: false }) !== undefined;
   const [outcome, reason] = hasBegun
     ? (['lost', 'this copy has no exit record: it was copied while it ran, or its runner had been killed'] as const)

@@ -9,6 +9,7 @@ import { type Adapter, Low } from 'lowdb';
 import * as z from 'zod';
 import { tryLock } from './lock.ts';
 import type { RunFolder } from './runFolder.ts';
+import { OutcomeReader } from './runOutcome.ts';
 import { type RunSummary, runSummarySchema, summarise } from './runSummary.ts';
 import { RunsError } from './runsError.ts';
 import { readJsonChecked, removeTornWrites, writeFileSafely } from './safeFile.ts';
@@ -37,6 +38,8 @@ export class RunIndex {
   readonly #store: Store;
   readonly #db: Low<IndexData>;
   readonly #mayWrite: boolean;
+  /** Of runs that go on. */
+  readonly #outcomes = new Map<string, OutcomeReader>();
 
   private constructor(store: Store, mayWrite: boolean) {
     this.#store = store;
@@ -103,8 +106,11 @@ export class RunIndex {
     if (changed === null) return null;
     // The index may have come with a repository: what it says is taken for this run alone.
     if (known?.summary.id === id && known.changed === changed && isOver(known.summary.status)) return known;
-    const summary = await summarise(this.#store, run);
+    const outcome = this.#outcomes.get(id) ?? new OutcomeReader();
+    const summary = await summarise(this.#store, run, outcome);
     if (!summary) return null;
+    if (isOver(summary.status)) this.#outcomes.delete(id);
+    else this.#outcomes.set(id, outcome);
     const isSettled = Date.now() - changed > settledAfterMs;
     const isSame = known && JSON.stringify(known.summary) === JSON.stringify(summary);
     if (isSame && (!isSettled || known.changed === changed)) return known;

@@ -1,12 +1,10 @@
 /**
  * What a journal tells of how far a run came: last loss, last evaluation, steps to go. A list of ten thousand runs asks
- * this of each, so the end of the journal is read first, and all of it only when the end does not tell.
+ * this of each, so journals are read from their ends, and no further than it takes.
  */
-
+import type { FileHandle } from 'node:fs/promises';
 import type { JournalRecord } from '../protocol/journal.ts';
-import { LineSplitter } from '../protocol/lineSplitter.ts';
 import type { EvaluatedEvent } from '../protocol/trainer.ts';
-import { readJournal } from './journal.ts';
 import { decodeJournalLine } from './journalLine.ts';
 import type { RunFolder } from './runFolder.ts';
 import { openChecked } from './safeFile.ts';
@@ -20,33 +18,106 @@ export interface Outcome {
   step: number;
 }
 
-/** Final evaluations, answers and the exit record fit into the first. */
-const tailBytes = [24 * 1024, 512 * 1024];
-
-export async function readOutcome(run: RunFolder): Promise<Outcome> {
-  for (const length of tailBytes) {
-    const { lines, isAll } = await linesAtEnd(run, length);
-    const outcome = fold(told(lines));
-    if (isAll || (outcome.evaluated && outcome.loss !== null)) return outcome;
-  }
-  const outcome = emptyOutcome();
-  for await (const { records } of readJournal(run)) for (const record of records) take(outcome, record);
-  return outcome;
-}
-
-/** Of the steps only the last counts; most lines are steps. */
-function told(lines: readonly string[]): JournalRecord[] {
-  const last = lines.findLastIndex(isStep);
-  const decoded = lines.filter((line, index) => index === last || !isStep(line)).map(decodeJournalLine);
-  return decoded.flatMap(line => (line.kind === 'record' ? [line.record] : []));
-}
-
-const isStep = (line: string): boolean => line.includes('"type":"step"');
+/** Of the journal from its end backwards: final evaluations, answers and the exit record fit into the first. */
+const blockBytes = [24 * 1024, 512 * 1024];
+const laterBytes = 4 * 1024 * 1024;
+const newline = 10;
 
 export const emptyOutcome = (): Outcome => ({ evaluated: null, steps: null, loss: null, step: 0 });
 
-function fold(records: readonly JournalRecord[]): Outcome {
-  const outcome = emptyOutcome();
+/** Asked again of a run that goes on, it reads what came since. */
+export class OutcomeReader {
+  #known: { inode: number; readTo: number; isAll: boolean; outcome: Outcome } | null = null;
+
+  async read(run: RunFolder): Promise<Outcome> {
+    const handle = await openChecked(run.journalFile);
+    if (!handle) return emptyOutcome();
+    try {
+      const { ino: inode, size } = await handle.stat();
+      const before = this.#known?.inode === inode && this.#known.readTo <= size ? this.#known : null;
+      let found = await readBackwards(handle, before?.readTo ?? 0, size, before?.outcome);
+      let isAll = before?.isAll ?? found.isAll;
+      if (before && !isAll && !found.outcome.evaluated) {
+        // What was known was the newest evaluation, and a resume has made it void.
+        found = await readBackwards(handle, 0, size);
+        ({ isAll } = found);
+      }
+      this.#known = { inode, readTo: found.readTo, isAll, outcome: found.outcome };
+      return found.outcome;
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+interface Found {
+  outcome: Outcome;
+  /** Up to the end of the last whole line. */
+  readTo: number;
+  /** Nothing was left unread. */
+  isAll: boolean;
+}
+
+/** From `size` back to `from`; without anything known `before`, only as far as it takes to know the newest. */
+async function readBackwards(handle: FileHandle, from: number, size: number, before?: Outcome): Promise<Found> {
+  const records: JournalRecord[] = [];
+  let [rest, readTo]: [Buffer, number | null] = [Buffer.alloc(0), null];
+  for (let [end, number] = [size, 0]; ; number++) {
+    const start = Math.max(from, end - (blockBytes[number] ?? laterBytes));
+    const read = await readWhole(handle, start, end);
+    const block: Buffer = Buffer.concat([read, rest]);
+    // The first line may be cut off, and the last one still be written.
+    const first = start === from ? 0 : block.indexOf(newline) + 1;
+    const last: number = readTo === null ? block.lastIndexOf(newline) + 1 : block.length;
+    if (last > 0) readTo ??= start + last;
+    records.unshift(...toldIn(block.subarray(first, Math.max(first, last)), !records.some(isStep)));
+    const outcome = fold(records, before);
+    if (start === from) return { outcome, readTo: readTo ?? from, isAll: from === 0 };
+    if (!before && outcome.evaluated && outcome.loss !== null) return { outcome, readTo: readTo!, isAll: false };
+    rest = first === 0 ? block : block.subarray(0, first);
+    end = start;
+  }
+}
+
+/** Nearly all lines are steps, of which only the last one counts: the others are not even looked at. */
+function toldIn(block: Buffer, wantsStep: boolean): JournalRecord[] {
+  const places = told.flatMap(type => [...placesOf(block, `"type":"${type}"`)]).sort((a, b) => a - b);
+  const records = places.flatMap(place => recordAt(block, place) ?? []);
+  const step = wantsStep ? lastStep(block) : null;
+  return step ? [...records, step] : records;
+}
+
+function lastStep(block: Buffer): JournalRecord | null {
+  for (let at = block.length; at > 0; ) {
+    at = block.lastIndexOf('"type":"step"', at - 1);
+    const record = at >= 0 ? recordAt(block, at) : null;
+    if (record) return record;
+  }
+  return null;
+}
+
+/** Of the line around a place; `null` where it is damaged. */
+function recordAt(block: Buffer, place: number): JournalRecord | null {
+  const line = block.toString('utf8', block.lastIndexOf(newline, place) + 1, block.indexOf(newline, place));
+  const decoded = decodeJournalLine(line);
+  return decoded.kind === 'record' ? decoded.record : null;
+}
+
+const told = ['prepared', 'evaluated', 'resumed'] as const;
+
+const isStep = ({ type }: JournalRecord): boolean => type === 'step';
+
+function* placesOf(block: Buffer, text: string): Generator<number> {
+  for (let at = block.indexOf(text); at !== -1; at = block.indexOf(text, at + 1)) yield at;
+}
+
+async function readWhole(handle: FileHandle, start: number, end: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(end - start), 0, end - start, start);
+  return buffer.subarray(0, bytesRead);
+}
+
+function fold(records: readonly JournalRecord[], before = emptyOutcome()): Outcome {
+  const outcome = { ...before };
   for (const record of records) take(outcome, record);
   return outcome;
 }
@@ -57,20 +128,4 @@ function take(outcome: Outcome, record: JournalRecord): void {
   else if (record.type === 'prepared') outcome.steps = record.steps;
   // What an older attempt did after this step is done again.
   else if (record.type === 'resumed' && (outcome.evaluated?.step ?? 0) > record.fromStep) outcome.evaluated = null;
-}
-
-async function linesAtEnd(run: RunFolder, length: number): Promise<{ lines: string[]; isAll: boolean }> {
-  const handle = await openChecked(run.journalFile);
-  if (!handle) return { lines: [], isAll: true };
-  try {
-    const { size } = await handle.stat();
-    const from = Math.max(0, size - length);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from);
-    const lines = new LineSplitter().push(buffer.subarray(0, bytesRead));
-    // The first one is cut off.
-    if (from > 0) lines.shift();
-    return { lines: lines.flatMap(line => ('text' in line ? [line.text] : [])), isAll: from === 0 };
-  } finally {
-    await handle.close();
-  }
 }

@@ -7,7 +7,7 @@ import { type EvaluatedEvent, verdictSchema } from '../protocol/trainer.ts';
 import { nameOfFile } from '../recipe/resolve.ts';
 import { diskUseOf } from './diskUse.ts';
 import type { RunFolder, RunRequest } from './runFolder.ts';
-import { emptyOutcome, readOutcome } from './runOutcome.ts';
+import { emptyOutcome, OutcomeReader } from './runOutcome.ts';
 import { RunsError } from './runsError.ts';
 import { readFileChecked } from './safeFile.ts';
 import { isSealed } from './seal.ts';
@@ -56,13 +56,17 @@ const largestNotes = 1024 * 1024;
 const searchedNotes = 16 * 1024;
 
 /** `null` for a folder without a readable request: it is no run. */
-export async function summarise(store: Store, run: RunFolder): Promise<RunSummary | null> {
+export async function summarise(
+  store: Store,
+  run: RunFolder,
+  outcome = new OutcomeReader(),
+): Promise<RunSummary | null> {
   const request = await run.request().catch(nothingWhenDamaged);
   if (!request) return null;
   const [status, user, told, notes, sealed] = await Promise.all([
     statusOf(run),
     run.user().catch(nothingWhenDamaged),
-    readOutcome(run).catch(nothingWhenDamaged),
+    outcome.read(run).catch(nothingWhenDamaged),
     readFileChecked(run.notes, largestNotes).catch(nothingWhenDamaged),
     isSealed(request, store.folder),
   ]);

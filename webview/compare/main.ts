@@ -1,4 +1,5 @@
 /** The compare panel: runs side by side. Numbers first, then the plane, the lanes laid over each other, and what differs. */
+import { applyChanges } from '../../src/domain/runChanges.ts';
 import './compare.css';
 import type { ComparisonView, PageState, ToPage } from '../../src/protocol/panel.ts';
 import { Channel } from '../shared/channel.ts';
@@ -28,7 +29,7 @@ function receive(message: ToPage) {
     case 'state':
       return show(message.state);
     case 'run':
-      return changeRun(message.id, message.changes);
+      return changeRun(message);
     case 'buckets':
       return page?.buckets(message);
     case 'points':
@@ -57,9 +58,9 @@ function show(state: PageState): void {
   page.resubscribe();
 }
 
-function changeRun(id: string, changes: Partial<ComparisonView['runs'][number]>): void {
+function changeRun(message: Extract<ToPage, { type: 'run' }>): void {
   if (!comparison) return;
-  const runs = comparison.runs.map(run => (run.id === id ? { ...run, ...changes } : run));
+  const runs = comparison.runs.map(run => (run.id === message.id ? applyChanges(run, message) : run));
   comparison = { ...comparison, runs };
   page?.update(comparison);
 }

@@ -2,6 +2,7 @@
  * A page that shows one run at a time: takes what the host says, keeps the run, and makes the parts anew for another one.
  * Knows no part.
  */
+import { applyChanges } from '../../src/domain/runChanges.ts';
 import type { PageState, RunView, ToPage } from '../../src/protocol/panel.ts';
 import { Channel } from './channel.ts';
 import type { LaneGroup } from './laneGroup.ts';
@@ -39,7 +40,7 @@ export function showOneRun(page: OneRunPage): void {
       case 'state':
         return show(message.state);
       case 'run':
-        if (run?.id === message.id) update({ ...run, ...message.changes });
+        if (run?.id === message.id) update(applyChanges(run, message));
         return;
       case 'buckets':
         return parts?.lanes.buckets(message.request, message.series);

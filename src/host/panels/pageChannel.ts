@@ -4,13 +4,13 @@
  * series when there is room. Knows no run and no panel.
  */
 import * as vscode from 'vscode';
+import { joinChanges, type RunChanges } from '../../domain/runChanges.ts';
 import {
   type Buckets,
   type FromPage,
   fromPageSchema,
   type NewPoints,
   type PageState,
-  type RunView,
   type ToPage,
 } from '../../protocol/panel.ts';
 
@@ -50,7 +50,7 @@ export class PageChannel implements vscode.Disposable {
   #isReady = false;
   #isStateDue = false;
   #subscription: { request: number; series: SubscribedSeries[]; cursors: number[]; isAnswered: boolean } | undefined;
-  #changes = new Map<string, Partial<RunView>>();
+  #changes = new Map<string, RunChanges>();
   #timer: NodeJS.Timeout | undefined;
   #lastFlush = 0;
   #lastCrowd = 0;
@@ -74,8 +74,8 @@ export class PageChannel implements vscode.Disposable {
     this.#schedule();
   }
 
-  runChanged(id: string, changes: Partial<RunView>): void {
-    this.#changes.set(id, { ...this.#changes.get(id), ...changes });
+  runChanged(id: string, changes: RunChanges): void {
+    this.#changes.set(id, joinChanges(this.#changes.get(id), changes));
     this.#schedule();
   }
 
@@ -186,7 +186,7 @@ export class PageChannel implements vscode.Disposable {
     const [change] = this.#changes;
     if (change) {
       this.#changes.delete(change[0]);
-      return { type: 'run', id: change[0], changes: change[1] };
+      return { type: 'run', id: change[0], ...change[1] };
     }
     return this.#nextSeries();
   }

@@ -3,6 +3,7 @@
  * and new points out of their series. Knows no webview.
  */
 import type * as vscode from 'vscode';
+import { changesOf } from '../../domain/runChanges.ts';
 import type { Buckets, NewPoints, RunView } from '../../protocol/panel.ts';
 import type { FollowedRun } from '../runs/followedRun.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
@@ -106,15 +107,7 @@ class ShownRun implements vscode.Disposable {
     const before = this.#sent;
     if (!before) return;
     this.#sent = this.run.view();
-    const changes = changed(before, this.#sent);
+    const changes = changesOf(before, this.#sent);
     if (changes) this.#channel()?.runChanged(this.run.id, changes);
   }
-}
-
-/** Parts that are not the very same, or that do not read the same. */
-function changed(before: RunView, after: RunView): Partial<RunView> | undefined {
-  const keys = (Object.keys(after) as (keyof RunView)[]).filter(key => {
-    return before[key] !== after[key] && JSON.stringify(before[key]) !== JSON.stringify(after[key]);
-  });
-  return keys.length > 0 ? Object.fromEntries(keys.map(key => [key, after[key]])) : undefined;
 }
