@@ -3,7 +3,7 @@
  * Knows no files and no clock; whether the run still lives is told by whoever looks at its process.
  */
 import type { JournalRecord } from '../protocol/journal.ts';
-import type { RunView } from '../protocol/panel.ts';
+import type { Estimate, PastEvaluation, RunView } from '../protocol/panel.ts';
 import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
 import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
 import { MetricSeries, type SeriesSnapshot } from './metricSeries.ts';
@@ -68,7 +68,7 @@ export class RunState {
   prepared: RunView['prepared'] = null;
   stepZero: RunView['stepZero'] = null;
   samples: RunView['samples'] = [];
-  evaluations: RunView['evaluations'] = [];
+  evaluations: Untyped<EvaluatedEvent>[] = [];
   marks: RunView['marks'] = [];
   finished: { reason: string; step: number; seconds: number; tokens: number; peakMemoryBytes: number } | null = null;
   failure: ErrorReport | null = null;
@@ -142,7 +142,7 @@ export class RunState {
 
   view(situation: RunSituation): RunView {
     const { status, reason, colour = 0, logTail = [], translate = inEnglish } = situation;
-    const { step, steps, prepared, stepZero, catalogue, samples, evaluations, marks, startedAt } = this;
+    const { step, steps, prepared, stepZero, catalogue, samples, marks, startedAt } = this;
     const { folder: _, parent, ...identity } = this.identity;
     const isLive = status === 'running' || status === 'paused' || status === 'stale';
     const progress = isLive ? this.progress : null;
@@ -162,7 +162,8 @@ export class RunState {
       startedAt,
       colour,
       catalogue,
-      evaluations,
+      evaluation: this.evaluations.at(-1) ?? null,
+      evaluations: this.evaluations.map(past),
       samples,
       marks,
       resumed: this.redone && { fromStep: this.redone.fromStep, text: redoneText(this.redone, translate) },
@@ -367,6 +368,21 @@ export class RunState {
     };
   }
 }
+
+/** Of one evaluation always the same: what was told of it is known by it. */
+const pasts = new WeakMap<Untyped<EvaluatedEvent>, PastEvaluation>();
+
+function past(evaluation: Untyped<EvaluatedEvent>): PastEvaluation {
+  const known = pasts.get(evaluation);
+  if (known) return known;
+  const { step, learning, forgetting } = evaluation;
+  const made = { step, learning: estimates(learning), forgetting: estimates(forgetting) };
+  pasts.set(evaluation, made);
+  return made;
+}
+
+const estimates = (scores: Record<string, Estimate>): Record<string, Estimate> =>
+  Object.fromEntries(Object.entries(scores).map(([name, { value, low, high }]) => [name, { value, low, high }]));
 
 /** A metric that no `series` event declared is shown all the same. */
 const undeclared = (name: string): Omit<SeriesEvent, 'type'> => ({ name, unit: '', lane: 'other' });

@@ -105,7 +105,9 @@ export interface RunView {
   colour: number;
   /** `earlier`: what an older attempt did beyond the step at which a later one took up. */
   catalogue: (Omit<SeriesEvent, 'type'> & { earlier?: boolean })[];
-  evaluations: Omit<EvaluatedEvent, 'type'>[];
+  /** The newest. */
+  evaluation: Omit<EvaluatedEvent, 'type'> | null;
+  evaluations: PastEvaluation[];
   samples: Omit<SampleEvent, 'type'>[];
   marks: { step: number; kind: 'checkpoint' | 'stopRule' | 'resumed'; text: string }[];
   /** Where the present attempt took up, and whether what it did again came out the same, in words. */
@@ -121,6 +123,20 @@ export interface RunView {
   logTail: string[];
   result: RunResult | null;
   error: ErrorReport | null;
+}
+
+/** What a curve needs of an evaluation: after hours of training there are thousands. By the name of the set. */
+export interface PastEvaluation {
+  step: number;
+  learning: Record<string, Estimate>;
+  forgetting: Record<string, Estimate>;
+}
+
+/** With its 95 % interval. */
+export interface Estimate {
+  value: number;
+  low: number;
+  high: number;
 }
 
 /** Lists of a run that grow at their end. */

@@ -51,8 +51,8 @@ export class FakeHost {
   finish(): void {
     const fake = fakeRun({ arm: 'replay', steps: 200 });
     this.runs = [fake];
-    const { evaluations, verdict, result, status, statusText, marks, step } = fake.view;
-    const changes = { evaluations, verdict, result, status, statusText, marks, step, secondsLeft: null };
+    const { evaluation, evaluations, verdict, result, status, statusText, marks, step } = fake.view;
+    const changes = { evaluation, evaluations, verdict, result, status, statusText, marks, step, secondsLeft: null };
     this.post({ type: 'run', id: fake.view.id, changes });
   }
 
@@ -95,6 +95,7 @@ export class FakeHost {
     if (kind === 'starting') {
       const fake = fakeRun({ at: 0 });
       Object.assign(fake.view, {
+        evaluation: null,
         evaluations: [],
         samples: [],
         catalogue: [],

@@ -37,7 +37,7 @@ export interface FakeRun {
   view: RunView;
   /** The value of a per-step series; undefined where the series has none. */
   value(name: string, step: number): number | undefined;
-  evaluationAt(step: number): RunView['evaluations'][number];
+  evaluationAt(step: number): NonNullable<RunView['evaluation']>;
 }
 
 export function fakeRun(
@@ -64,6 +64,7 @@ export function fakeRun(
     startedAt: 1_795_262_400_000,
     colour: arms.indexOf(arm),
     catalogue: catalogue(arm),
+    evaluation: evaluations.at(-1)!,
     evaluations,
     samples: evaluations.flatMap(({ step }) => samples(step, steps)),
     marks: [
@@ -272,7 +273,7 @@ function catalogue(arm: Arm): RunView['catalogue'] {
   ];
 }
 
-function evaluation(arm: Arm, steps: number, step: number): RunView['evaluations'][number] {
+function evaluation(arm: Arm, steps: number, step: number): NonNullable<RunView['evaluation']> {
   const share = step / steps;
   const final = step >= steps;
   const items = final ? 200 : 32;
@@ -336,7 +337,7 @@ function verdictFor(score: SetScore): NonNullable<SetScore['verdict']> {
   return high <= budget ? 'kept' : 'cannot tell';
 }
 
-function verdictOf(last: RunView['evaluations'][number]): RunView['verdict'] {
+function verdictOf(last: NonNullable<RunView['evaluation']>): RunView['verdict'] {
   const rank = ['kept', 'cannot tell', 'forgot'] as const;
   const lines = Object.entries(last.forgetting).map(([set, score]) => {
     const points = score.budget && 'points' in score.budget;
@@ -404,7 +405,7 @@ function settings(arm: Arm): Record<string, string> {
   };
 }
 
-function result(id: string, arm: Arm, steps: number, last: RunView['evaluations'][number]): RunView['result'] {
+function result(id: string, arm: Arm, steps: number, last: NonNullable<RunView['evaluation']>): RunView['result'] {
   return {
     id,
     folder: `.holdfast/runs/${id}`,

@@ -35,7 +35,7 @@ export function runDetails(channel: Channel): Part {
     element: h('section', { class: 'details', 'aria-label': t('Details') }, strip.element),
     update(run) {
       for (const part of Object.values(parts)) part.update(run);
-      const lost = Object.values(run.evaluations.at(-1)?.forgetting ?? {});
+      const lost = Object.values(run.evaluation?.forgetting ?? {});
       const count = lost.reduce((sum, score) => sum + (score.accuracy?.lost ?? 0), 0);
       strip.count('flips', count > 0 ? String(count) : '');
     },

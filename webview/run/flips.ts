@@ -5,12 +5,12 @@ import { formatCount, formatNumber, formatPercent, formatSigned } from '../share
 import { t } from '../shared/strings.ts';
 import type { Part } from './header.ts';
 
-type Evaluation = RunView['evaluations'][number];
+type Evaluation = NonNullable<RunView['evaluation']>;
 
 export function flips(): Part {
   const element = h('div', { class: 'pane' });
   const show = whenChanged<Evaluation | null>(evaluation => element.replaceChildren(...content(evaluation)));
-  return { element, update: run => show(run.evaluations.at(-1) ?? null) };
+  return { element, update: run => show(run.evaluation) };
 }
 
 function content(evaluation: Evaluation | null): HTMLElement[] {

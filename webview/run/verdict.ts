@@ -51,7 +51,7 @@ export function verdictCard(): Part {
           status: run.status,
           step: run.verdict.lines.length > 0 ? 0 : Math.min(run.step, 1),
         },
-        scores: run.evaluations.at(-1)?.forgetting ?? {},
+        scores: run.evaluation?.forgetting ?? {},
         watched: run.prepared === null || Object.keys(run.prepared.probes).length > 0,
       });
       showChecks(run.stepZero);

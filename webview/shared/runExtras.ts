@@ -36,12 +36,11 @@ export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<stri
   return intervals;
 }
 
-export function latestBudgets(run: Pick<RunView, 'evaluations'>): Record<string, NonNullable<SetScore['budget']>> {
-  const budgets: Record<string, NonNullable<SetScore['budget']>> = {};
-  for (const evaluation of run.evaluations) {
-    for (const [set, score] of Object.entries(evaluation.forgetting)) if (score.budget) budgets[set] = score.budget;
-  }
-  return budgets;
+export function latestBudgets({
+  evaluation,
+}: Pick<RunView, 'evaluation'>): Record<string, NonNullable<SetScore['budget']>> {
+  const scores = Object.entries(evaluation?.forgetting ?? {});
+  return Object.fromEntries(scores.flatMap(([set, { budget }]) => (budget ? [[set, budget]] : [])));
 }
 
 /** The budget of the one set whose lane it is, in a lane of several runs. */
