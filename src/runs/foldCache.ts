@@ -17,7 +17,7 @@ export const foldVersion = 1;
 /** A shorter journal is read in less than a tenth of a second. */
 const leastBytes = 4 * 2 ** 20;
 /** Of a journal that grows, at most this part is read twice. */
-const mostUnkept = 0.2;
+const mostUnkept = 0.1;
 /** Of all files together; the longest unwritten go first. */
 const mostBytes = 512 * 2 ** 20;
 /** Of the journal before the reader, compared as they are. */

@@ -121,12 +121,12 @@ test('a journal that was replaced, cut or deleted is not taken for the one that 
   }
 });
 
-test('short journals are not kept; of long ones at most a fifth is read twice', () => {
+test('short journals are not kept; of long ones at most a tenth is read twice', () => {
   const mebibyte = 2 ** 20;
   assert.equal(isWorthKeeping(3 * mebibyte, 0), false);
   assert.equal(isWorthKeeping(5 * mebibyte, 0), true);
-  assert.equal(isWorthKeeping(100 * mebibyte, 81 * mebibyte), false);
-  assert.equal(isWorthKeeping(100 * mebibyte, 79 * mebibyte), true);
+  assert.equal(isWorthKeeping(100 * mebibyte, 91 * mebibyte), false);
+  assert.equal(isWorthKeeping(100 * mebibyte, 89 * mebibyte), true);
 });
 
 test('above the limit the folds that were longest not written go first', async () => {
