@@ -29,15 +29,19 @@ const program = (entry, name, more = {}) => ({
   ...more,
 });
 
-/** Only who starts a program loads it: the extension's own file stays small. */
-const startsPrograms = {
-  name: 'execa-in-its-own-file',
-  setup: build => build.onResolve({ filter: /^execa$/ }, () => ({ path: './execa.cjs', external: true })),
+/** What few sessions need, starting programs and writing a report, is loaded then: the extension's own file stays small. */
+const loadedWhenNeeded = {
+  name: 'loaded-when-needed',
+  setup: build => {
+    build.onResolve({ filter: /^execa$/ }, () => ({ path: './execa.cjs', external: true }));
+    build.onResolve({ filter: /\/reportFiles\.ts$/ }, () => ({ path: './report.cjs', external: true }));
+  },
 };
 
 const builds = [
-  program('src/extension.ts', 'extension', { plugins: [startsPrograms] }),
+  program('src/extension.ts', 'extension', { plugins: [loadedWhenNeeded] }),
   program('execa', 'execa'),
+  program('src/domain/reportFiles.ts', 'report'),
   program('src/runner/main.ts', 'runner'),
   program('src/engine/main.ts', 'trainer'),
   program('src/command/main.ts', 'command'),

@@ -3,7 +3,16 @@
  * reload. Tests steer it through `window.fakeHost`.
  */
 import type { FromPage, PageState, ToPage } from '../../src/protocol/panel.ts';
-import { type FakeRun, fakeBuckets, fakeCheck, fakeComparison, fakePoints, fakeRun, resumedRun } from './fakeRuns.ts';
+import {
+  type FakeRun,
+  fakeBuckets,
+  fakeCheck,
+  fakeComparison,
+  fakePoints,
+  fakeRun,
+  hoursOfRun,
+  resumedRun,
+} from './fakeRuns.ts';
 import { fillEverywhere } from './fillState.ts';
 
 type WithoutSeq<T> = T extends unknown ? Omit<T, 'seq'> : never;
@@ -89,6 +98,7 @@ export class FakeHost {
   #run(kind: string): FakeRun {
     if (kind === 'live') return fakeRun({ arm: 'replay', at: 84 });
     if (kind === 'long') return fakeRun({ arm: 'replay', steps: 100_000 });
+    if (kind === 'hours') return hoursOfRun();
     if (kind === 'regularized') return fakeRun({ arm: 'regularized', at: 160 });
     if (kind === 'plain') return fakeRun({ arm: 'plain' });
     if (kind === 'resumed') return resumedRun();

@@ -97,6 +97,14 @@ export function fakeRun(
   return { view, value, evaluationAt };
 }
 
+/** Eight thousand evaluations and as many checkpoints. */
+export function hoursOfRun(): FakeRun {
+  const fake = fakeRun({ arm: 'replay', steps: 210_000, at: 200_000, every: 25 });
+  const marks = fake.view.evaluations.map(({ step }) => ({ step, kind: 'checkpoint' as const, text: `step-${step}` }));
+  Object.assign(fake.view, { marks, samples: [] });
+  return fake;
+}
+
 /** A fork that was stopped; of an older attempt, the loss beyond the step at which it was taken up differs. */
 export function resumedRun(): FakeRun {
   const fake = fakeRun({ arm: 'plain', at: 110 });

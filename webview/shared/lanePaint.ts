@@ -66,25 +66,58 @@ export function paintLine(
 
 /** The 95 % interval of each evaluation, as a band. */
 export function paintIntervals(frame: Frame, intervals: Interval[], look: Look): void {
-  const seen = intervals.filter(({ step }) => step >= frame.from && step <= frame.to);
+  const seen = byColumn(frame, intervals);
   if (seen.length === 0) return;
   const { ctx, ratio } = frame;
   ctx.fillStyle = look.colour;
   ctx.strokeStyle = look.colour;
   ctx.globalAlpha = frame.theme.highContrast ? 0.25 : 0.12;
   ctx.beginPath();
-  for (const { step, low } of seen) ctx.lineTo(x(frame, step), y(frame, low));
-  for (const { step, high } of seen.toReversed()) ctx.lineTo(x(frame, step), y(frame, high));
+  for (const { at, low } of seen) ctx.lineTo(at, y(frame, low));
+  for (const { at, high } of seen.toReversed()) ctx.lineTo(at, y(frame, high));
   ctx.fill();
+  const isDense = seen.length * leastGap * ratio > frame.width;
+  if (!isDense) paintWhiskers(frame, seen);
+  ctx.globalAlpha = 1;
+}
+
+interface ColumnInterval {
+  /** Canvas pixels from the left. */
+  at: number;
+  low: number;
+  high: number;
+}
+
+/** Closer together, lines through intervals would be a second band. In CSS pixels. */
+const leastGap = 4;
+
+/** Of thousands that fall into one column of pixels, what all of them cover. */
+function byColumn(frame: Frame, intervals: Interval[]): ColumnInterval[] {
+  const columns: ColumnInterval[] = [];
+  for (const { step, low, high } of intervals) {
+    if (step < frame.from || step > frame.to) continue;
+    const at = x(frame, step);
+    const last = columns.at(-1);
+    if (!last || at - last.at >= 1) {
+      columns.push({ at, low, high });
+      continue;
+    }
+    last.low = Math.min(last.low, low);
+    last.high = Math.max(last.high, high);
+  }
+  return columns;
+}
+
+function paintWhiskers(frame: Frame, seen: readonly ColumnInterval[]): void {
+  const { ctx, ratio } = frame;
   ctx.globalAlpha = frame.theme.highContrast ? 0.9 : 0.5;
   ctx.lineWidth = ratio;
   ctx.beginPath();
-  for (const { step, low, high } of seen) {
-    ctx.moveTo(x(frame, step), y(frame, low));
-    ctx.lineTo(x(frame, step), y(frame, high));
+  for (const { at, low, high } of seen) {
+    ctx.moveTo(at, y(frame, low));
+    ctx.lineTo(at, y(frame, high));
   }
   ctx.stroke();
-  ctx.globalAlpha = 1;
 }
 
 /** A horizontal line with a word at its right end. */
@@ -118,10 +151,14 @@ export function paintLevel(frame: Frame, value: number, label: string, colour: s
 export function paintMarks(frame: Frame, marks: Mark[]): void {
   const { ctx, ratio, theme } = frame;
   const bottom = frame.top + frame.height;
+  let lastCheckpoint = Number.NEGATIVE_INFINITY;
   for (const mark of marks) {
     if (mark.step < frame.from || mark.step > frame.to) continue;
     const at = x(frame, mark.step);
     if (mark.kind === 'checkpoint') {
+      // One on top of the other is one.
+      if (at - lastCheckpoint < ratio) continue;
+      lastCheckpoint = at;
       ctx.fillStyle = theme.quiet;
       ctx.beginPath();
       ctx.moveTo(at - 3.5 * ratio, bottom);

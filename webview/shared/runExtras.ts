@@ -18,8 +18,17 @@ export function runExtras(run: RunView): LaneExtras {
   };
 }
 
+/** Of the same evaluations the same intervals: a run tells of its steps far more often than of those. */
+const known = new WeakMap<RunView['evaluations'], Map<string, Interval[]>>();
+
 /** The interval of every forgetting and learning series at every evaluation, by series key. */
 export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
+  const intervals = known.get(run.evaluations) ?? intervalsOf(run);
+  known.set(run.evaluations, intervals);
+  return intervals;
+}
+
+function intervalsOf(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
   const intervals = new Map<string, Interval[]>();
   for (const evaluation of run.evaluations) {
     for (const [set, { low, high }] of Object.entries(evaluation.learning)) {

@@ -2,7 +2,6 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { compareRuns } from '../../domain/comparison.ts';
-import { reportFiles } from '../../domain/reportFiles.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
 
 export async function writeReport(model: RunsModel, ids: readonly string[]): Promise<void> {
@@ -36,6 +35,7 @@ async function write(target: vscode.Uri, title: string, leases: readonly RunLeas
     [...runs.values()].map(run => run.view()),
     t,
   );
+  const { reportFiles } = await import('../../domain/reportFiles.ts');
   const stem = basename(target.fsPath, extname(target.fsPath));
   const { folder, pictures, markdown } = reportFiles(comparison, (id, name) => runs.get(id)?.series(name), {
     title,
