@@ -29,14 +29,16 @@ export class MetricSeries {
   /** Several series may be given the same `steps`. */
   static restore({ steps, values, total, nonFinite }: SeriesSnapshot): MetricSeries {
     const series = new MetricSeries();
-    [series.#steps, series.#values, series.#length] = [steps, values, steps.length];
+    [series.#steps, series.#values, series.#length] = [alone(steps), alone(values), steps.length];
     [series.#total, series.#nonFinite, series.#isShared] = [total, nonFinite, true];
     return series;
   }
 
-  snapshot(): SeriesSnapshot {
+  /** `known`: steps of others; where they are the same, they are taken. */
+  snapshot(known: readonly SeriesSnapshot['steps'][] = []): SeriesSnapshot {
+    const steps = this.#steps.subarray(0, this.#length);
     return {
-      steps: this.#steps.slice(0, this.#length),
+      steps: known.find(one => isSame(one, steps)) ?? steps.slice(),
       values: this.#values.slice(0, this.#length),
       total: this.#total,
       nonFinite: this.#nonFinite,
@@ -179,6 +181,16 @@ export class MetricSeries {
     this.#values.set(values.subarray(0, this.#length));
     this.#isShared = false;
   }
+}
+
+/** A part of something larger would keep all of that in memory. */
+const alone = (numbers: SeriesSnapshot['steps']): SeriesSnapshot['steps'] =>
+  numbers.byteLength === numbers.buffer.byteLength ? numbers : numbers.slice();
+
+function isSame(some: Float64Array, others: Float64Array): boolean {
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false;
+  return true;
 }
 
 const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);

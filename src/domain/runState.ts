@@ -108,7 +108,7 @@ export class RunState {
       ticks: [...this.#clock.ticks],
       declared: this.catalogue,
       nextSeq: this.#nextSeq,
-      series: withSharedSteps([...series].map(([name, points]) => [name, points.snapshot()])),
+      series: snapshots(series),
     };
   }
 
@@ -392,13 +392,13 @@ function untyped<T>(record: JournalRecord): Untyped<T> {
   return event as Untyped<T>;
 }
 
-/** Most series have the same steps: a structured clone keeps an array that is met again once. */
-function withSharedSteps(all: [string, SeriesSnapshot][]): [string, SeriesSnapshot][] {
-  const known: SeriesSnapshot['steps'][] = [];
-  return all.map(([name, { steps, ...rest }]) => {
-    const same = known.find(one => one.length === steps.length && one.every((step, at) => step === steps[at]));
-    if (!same) known.push(steps);
-    return [name, { steps: same ?? steps, ...rest }];
+/** Most series have the same steps, and a structured clone keeps an array that it meets again once. */
+function snapshots(series: ReadonlyMap<string, MetricSeries>): RunSnapshot['series'] {
+  const known = new Set<SeriesSnapshot['steps']>();
+  return [...series].map(([name, points]) => {
+    const snapshot = points.snapshot([...known]);
+    known.add(snapshot.steps);
+    return [name, snapshot];
   });
 }
 

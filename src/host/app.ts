@@ -86,8 +86,8 @@ export class App implements vscode.Disposable {
   /** Resolves once the runs are known; those that wait get a runner where none lives. */
   async begin(): Promise<void> {
     await this.model.refresh();
-    this.#parts.push(new LeftPanels(this.#memory, this.panels, performance.now() - this.#activatedAt));
     await this.queues.refresh();
+    this.#parts.push(new LeftPanels(this.#memory, this.panels, performance.now() - this.#activatedAt));
     this.#parts.push(new ServedQueues(this.model, this.queues, this.service, this.log));
     void this.#askForLeftAlone(this.model.runs);
   }

@@ -74,6 +74,9 @@ export async function keepFold(run: RunFolder, { state, nextByte }: Fold, limit 
   await removeOldest(limit);
 }
 
+/** With the run for good. */
+export const forgetFold = (run: RunFolder): Promise<void> => rm(fileOf(run), { force: true });
+
 const cacheFolder = (): string => join(sharedCache(), 'folds');
 
 const fileOf = ({ folder }: RunFolder): string =>

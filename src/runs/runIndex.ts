@@ -107,10 +107,10 @@ export class RunIndex {
     // The index may have come with a repository: what it says is taken for this run alone.
     if (known?.summary.id === id && known.changed === changed && isOver(known.summary.status)) return known;
     const outcome = this.#outcomes.get(id) ?? new OutcomeReader();
+    this.#outcomes.delete(id);
     const summary = await summarise(this.#store, run, outcome);
     if (!summary) return null;
-    if (isOver(summary.status)) this.#outcomes.delete(id);
-    else this.#outcomes.set(id, outcome);
+    if (!isOver(summary.status)) this.#outcomes.set(id, outcome);
     const isSettled = Date.now() - changed > settledAfterMs;
     const isSame = known && JSON.stringify(known.summary) === JSON.stringify(summary);
     if (isSame && (!isSettled || known.changed === changed)) return known;

@@ -27,7 +27,7 @@ export const emptyOutcome = (): Outcome => ({ evaluated: null, steps: null, loss
 
 /** Asked again of a run that goes on, it reads what came since. */
 export class OutcomeReader {
-  #known: { inode: number; readTo: number; isAll: boolean; outcome: Outcome } | null = null;
+  #known: { inode: number; readTo: number; outcome: Outcome } | null = null;
 
   async read(run: RunFolder): Promise<Outcome> {
     const handle = await openChecked(run.journalFile);
@@ -36,13 +36,9 @@ export class OutcomeReader {
       const { ino: inode, size } = await handle.stat();
       const before = this.#known?.inode === inode && this.#known.readTo <= size ? this.#known : null;
       let found = await readBackwards(handle, before?.readTo ?? 0, size, before?.outcome);
-      let isAll = before?.isAll ?? found.isAll;
-      if (before && !isAll && !found.outcome.evaluated) {
-        // What was known was the newest evaluation, and a resume has made it void.
-        found = await readBackwards(handle, 0, size);
-        ({ isAll } = found);
-      }
-      this.#known = { inode, readTo: found.readTo, isAll, outcome: found.outcome };
+      // A resume has made void the one evaluation that was known; one before it may hold.
+      if (before?.outcome.evaluated && !found.outcome.evaluated) found = await readBackwards(handle, 0, size);
+      this.#known = { inode, ...found };
       return found.outcome;
     } finally {
       await handle.close();
@@ -54,8 +50,6 @@ interface Found {
   outcome: Outcome;
   /** Up to the end of the last whole line. */
   readTo: number;
-  /** Nothing was left unread. */
-  isAll: boolean;
 }
 
 /** From `size` back to `from`; without anything known `before`, only as far as it takes to know the newest. */
@@ -72,8 +66,8 @@ async function readBackwards(handle: FileHandle, from: number, size: number, bef
     if (last > 0) readTo ??= start + last;
     records.unshift(...toldIn(block.subarray(first, Math.max(first, last)), !records.some(isStep)));
     const outcome = fold(records, before);
-    if (start === from) return { outcome, readTo: readTo ?? from, isAll: from === 0 };
-    if (!before && outcome.evaluated && outcome.loss !== null) return { outcome, readTo: readTo!, isAll: false };
+    if (start === from) return { outcome, readTo: readTo ?? from };
+    if (!before && outcome.evaluated && outcome.loss !== null) return { outcome, readTo: readTo! };
     rest = first === 0 ? block : block.subarray(0, first);
     end = start;
   }
@@ -91,7 +85,7 @@ function lastStep(block: Buffer): JournalRecord | null {
   for (let at = block.length; at > 0; ) {
     at = block.lastIndexOf('"type":"step"', at - 1);
     const record = at >= 0 ? recordAt(block, at) : null;
-    if (record) return record;
+    if (record && isStep(record)) return record;
   }
   return null;
 }
@@ -116,16 +110,15 @@ async function readWhole(handle: FileHandle, start: number, end: number): Promis
   return buffer.subarray(0, bytesRead);
 }
 
+/** What an older attempt did beyond the step at which a later one took up is done again. */
 function fold(records: readonly JournalRecord[], before = emptyOutcome()): Outcome {
   const outcome = { ...before };
-  for (const record of records) take(outcome, record);
-  return outcome;
-}
-
-function take(outcome: Outcome, record: JournalRecord): void {
-  if (record.type === 'step') Object.assign(outcome, { loss: record.metrics.loss ?? null, step: record.step });
-  else if (record.type === 'evaluated') outcome.evaluated = record;
-  else if (record.type === 'prepared') outcome.steps = record.steps;
-  // What an older attempt did after this step is done again.
-  else if (record.type === 'resumed' && (outcome.evaluated?.step ?? 0) > record.fromStep) outcome.evaluated = null;
+  let evaluations = before.evaluated ? [before.evaluated] : [];
+  for (const record of records) {
+    if (record.type === 'step') Object.assign(outcome, { loss: record.metrics.loss ?? null, step: record.step });
+    else if (record.type === 'prepared') outcome.steps = record.steps;
+    else if (record.type === 'evaluated') evaluations.push(record);
+    else if (record.type === 'resumed') evaluations = evaluations.filter(({ step }) => step <= record.fromStep);
+  }
+  return { ...outcome, evaluated: evaluations.at(-1) ?? null };
 }

@@ -7,6 +7,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sendControl } from './control.ts';
 import { folderBytes } from './diskUse.ts';
+import { forgetFold } from './foldCache.ts';
 import { isAlive } from './processIdentity.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError } from './runsError.ts';
@@ -65,6 +66,7 @@ export async function emptyTrash(store: Store): Promise<TrashedRun[]> {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 }).catch(error => {
       throw fromSystem(error, folder, 'removing');
     });
+    await forgetFold(store.run(id));
   }
   return runs;
 }

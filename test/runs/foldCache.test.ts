@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, truncateSync, uti
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type RunIdentity, RunState } from '../../src/domain/runState.ts';
-import { isWorthKeeping, keepFold, recallFold } from '../../src/runs/foldCache.ts';
+import { forgetFold, isWorthKeeping, keepFold, recallFold } from '../../src/runs/foldCache.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { encodeJournalLine } from '../../src/runs/journalLine.ts';
 import { RunFolder } from '../../src/runs/runFolder.ts';
@@ -119,6 +119,13 @@ test('a journal that was replaced, cut or deleted is not taken for the one that 
     replace(known.run);
     assert.equal(await recallFold(known.run, known.identity), null);
   }
+});
+
+test('a fold goes with a run that is deleted for good', async () => {
+  const known = await kept(50);
+  await forgetFold(known.run);
+  assert.equal(await recallFold(known.run, known.identity), null);
+  await forgetFold(known.run);
 });
 
 test('short journals are not kept; of long ones at most a tenth is read twice', () => {

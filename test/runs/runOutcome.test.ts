@@ -37,12 +37,14 @@ async function told(run: RunFolder) {
   const last = records.findLast(({ type }) => type === 'step') as
     | { step: number; metrics: { loss: number } }
     | undefined;
-  let newest: { step: number } | null = null;
+  let evaluations: JournalRecord[] = [];
   for (const record of records) {
-    if (record.type === 'evaluated') newest = record;
-    else if (record.type === 'resumed' && (newest?.step ?? 0) > record.fromStep) newest = null;
+    if (record.type === 'evaluated') evaluations.push(record);
+    else if (record.type === 'resumed') {
+      evaluations = evaluations.filter(one => one.type === 'evaluated' && one.step <= record.fromStep);
+    }
   }
-  return { evaluated: newest, loss: last?.metrics.loss ?? null, step: last?.step ?? 0 };
+  return { evaluated: evaluations.at(-1) ?? null, loss: last?.metrics.loss ?? null, step: last?.step ?? 0 };
 }
 
 async function assertTold(reader: OutcomeReader, run: RunFolder, moment: string): Promise<void> {
@@ -51,7 +53,7 @@ async function assertTold(reader: OutcomeReader, run: RunFolder, moment: string)
 }
 
 test('whatever a journal holds, and however it grows, its end tells what all of it tells', async () => {
-  for (let seed = 0; seed < 8; seed++) {
+  for (let seed = 0; seed < 4; seed++) {
     const run = newRun();
     const reader = new OutcomeReader();
     let [seq, now] = [0, 0];

@@ -21,8 +21,10 @@ export interface PanelKeeper {
 }
 
 const memoryKey = 'openPanels';
-/** Longer than the editor takes to hand over a panel that it restores itself, from when it can or from when the panel is in front. */
+/** Longer than the editor takes to hand over a panel that it restores itself, once it may or the panel is in front. */
 const patienceMs = 500;
+/** Longer than it takes to put up one that was handed over and waited for the list of runs. */
+const leastMs = 100;
 
 export class LeftPanels implements vscode.Disposable {
   readonly #memory: vscode.Memento;
@@ -32,7 +34,7 @@ export class LeftPanels implements vscode.Disposable {
   /** Those of the host before that nobody has come back for. */
   #left: OpenPanel[];
 
-  /** `sinceMs`: how long the editor has been able to restore panels. */
+  /** `sinceMs`: how long ago the editor was told that panels can be restored. */
   constructor(memory: vscode.Memento, panels: PanelKeeper, sinceMs: number) {
     this.#memory = memory;
     this.#panels = panels;
@@ -41,7 +43,7 @@ export class LeftPanels implements vscode.Disposable {
       panels.onDidChangeOpen(() => this.#save()),
       vscode.window.tabGroups.onDidChangeTabs(() => this.#look()),
     ];
-    this.#look(Math.max(0, patienceMs - sinceMs));
+    this.#look(Math.max(leastMs, patienceMs - sinceMs));
   }
 
   dispose(): void {

@@ -79,6 +79,11 @@ export class PageChannel implements vscode.Disposable {
     this.#schedule();
   }
 
+  /** A whole view was just taken: what changed before is in it, and would be told twice. */
+  forgetChanges(id: string): void {
+    this.#changes.delete(id);
+  }
+
   pointsArrived(): void {
     this.#schedule();
   }

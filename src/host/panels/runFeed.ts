@@ -93,6 +93,7 @@ class ShownRun implements vscode.Disposable {
   async firstView(): Promise<RunView> {
     await this.run.caughtUp;
     this.#sent = this.run.view();
+    this.#channel()?.forgetChanges(this.run.id);
     return this.#sent;
   }
 

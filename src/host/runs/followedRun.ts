@@ -38,6 +38,7 @@ export class FollowedRun implements vscode.Disposable {
   /** What was read up to here the next reader need not fold again. */
   #keptByte = 0;
   #isKeeping = false;
+  #isWhole = true;
   #status: RunStatus;
   #reason: string;
   #logTail: string[] = [];
@@ -147,12 +148,14 @@ export class FollowedRun implements vscode.Disposable {
     };
     const known = await recallFold(folder, identity);
     this.#state = known?.state ?? (request ? await openState(folder, request, identity) : new RunState(identity));
+    // The curve of a parent that is gone may come back with it.
+    this.#isWhole = known !== null || !request?.parent || this.#state.series.size > 0;
     return known?.nextByte ?? 0;
   }
 
   /** A cache that cannot be written costs time and nothing else. */
   async #keep(nextByte: number): Promise<void> {
-    if (this.#isKeeping || !vscode.workspace.isTrusted) return;
+    if (this.#isKeeping || !this.#isWhole || !vscode.workspace.isTrusted) return;
     this.#isKeeping = true;
     this.#keptByte = nextByte;
     try {

@@ -1,0 +1,68 @@
+/** What a page holds of a run after any mixture of whole states and changes is what the run is. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as vscode from 'vscode';
+import { applyChanges } from '../../src/domain/runChanges.ts';
+import type { App } from '../../src/host/app.ts';
+import { PageChannel } from '../../src/host/panels/pageChannel.ts';
+import { RunFeed } from '../../src/host/panels/runFeed.ts';
+import type { RunView, ToPage } from '../../src/protocol/panel.ts';
+import { closeAll, holdfast, openExample, until, useFakeTrainer } from './support.ts';
+
+suite('What a page holds', () => {
+  let app: App;
+  let run: string | undefined;
+  suiteSetup(async () => {
+    app = await holdfast();
+  });
+  teardown(async () => {
+    if (run) await vscode.commands.executeCommand('holdfast.stop', run);
+    await until('the end', () => !run || app.model.get(run)?.status === 'stopped');
+    await closeAll();
+  });
+
+  test('whole states that are asked for while a run goes on neither double nor lose an evaluation', async () => {
+    useFakeTrainer({ steps: 100_000_000, rate: 400 });
+    const { uri } = await openExample('support-tone');
+    const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', uri);
+    run = id;
+    let shown: RunView | null = null;
+    let states = 0;
+    const heard = new vscode.EventEmitter<unknown>();
+    const take = (message: ToPage) => {
+      if (message.type === 'state' && message.state.page === 'run') {
+        shown = message.state.run;
+        states += 1;
+      } else if (message.type === 'run' && shown) shown = applyChanges(shown, message);
+      setImmediate(() => heard.fire({ type: 'ack', seq: message.seq }));
+    };
+    const page = {
+      onDidReceiveMessage: heard.event,
+      postMessage: (message: ToPage) => {
+        take(structuredClone(message));
+        return Promise.resolve(true);
+      },
+    } as unknown as vscode.Webview;
+    const feed = new RunFeed(app.model);
+    const state = async () => ({ page: 'run' as const, run: (await feed.views())[0] ?? null });
+    const channel = new PageChannel(page, { series: feed, state, command: async () => {} }, app.log);
+    feed.channel = channel;
+    feed.show([id]);
+    heard.fire({ type: 'ready' });
+    const followed = await until('the run', () => feed.run(id));
+    for (let look = 0; look < 60; look++) {
+      channel.stateChanged();
+      await sleep(10 + ((look * 37) % 90));
+      const steps: number[] = (shown as RunView | null)?.evaluations.map(({ step }) => step) ?? [];
+      const known = followed.view().evaluations.map(({ step }) => step);
+      assert.deepEqual(steps, known.slice(0, steps.length), `look ${look}`);
+    }
+    assert(states > 10, `${states} states`);
+    await until('all of it', () => {
+      const { evaluations } = followed.view();
+      return evaluations.length > 20 && (shown?.evaluations.length ?? 0) > evaluations.length - 3;
+    });
+    channel.dispose();
+    feed.dispose();
+  });
+});
