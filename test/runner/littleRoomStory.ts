@@ -42,7 +42,7 @@ async function startWith(free: number, project: TestProject): Promise<string> {
   const { status, reason } = await ended(run);
   assert.equal(status, 'finished', `${free} pages, ${seen}: ${reason}`);
   await checkJournal(run);
-  rmSync(run.folder, { recursive: true });
+  rmSync(run.folder, { recursive: true, maxRetries: 20, retryDelay: 50 });
   return seen;
 }
 
