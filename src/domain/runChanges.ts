@@ -28,24 +28,24 @@ export function changesOf(before: RunView, after: RunView): RunChanges | null {
 
 /** One after the other as one. */
 export function joinChanges(earlier: RunChanges | undefined, later: RunChanges): RunChanges {
-  const joined: RunChanges = { changes: { ...earlier?.changes, ...later.changes }, grown: {} };
+  if (!earlier) return later;
+  const joined: RunChanges = { changes: { ...earlier.changes, ...later.changes }, grown: {} };
   for (const key of growing) {
-    if (later.changes[key]) continue;
-    const news = [...(earlier?.grown[key] ?? []), ...(later.grown[key] ?? [])];
-    if (news.length === 0) continue;
-    const whole = earlier?.changes[key];
-    if (whole) Object.assign(joined.changes, { [key]: [...whole, ...(later.grown[key] ?? [])] });
-    else grow(joined.grown, key, news);
+    const before = later.changes[key] ? [] : (earlier.grown[key] ?? []);
+    const news = [...before, ...(later.grown[key] ?? [])];
+    if (news.length > 0) grow(joined.grown, key, news);
   }
   return joined;
 }
 
+/** What came to a list comes behind what it was changed to. */
 export function applyChanges(
   run: RunView,
   { changes, grown }: { changes: Partial<RunView>; grown?: GrownLists },
 ): RunView {
-  const lists = growing.flatMap(key => (grown?.[key] ? [[key, [...run[key], ...grown[key]]]] : []));
-  return { ...run, ...Object.fromEntries(lists), ...changes };
+  const changed = { ...run, ...changes };
+  const lists = growing.flatMap(key => (grown?.[key] ? [[key, [...changed[key], ...grown[key]]]] : []));
+  return { ...changed, ...Object.fromEntries(lists) };
 }
 
 function beginsWith(list: readonly unknown[], beginning: readonly unknown[]): boolean {

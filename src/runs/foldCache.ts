@@ -3,14 +3,15 @@
  * stood. Counts for nothing by itself: what is missing, damaged, of another journal or of another version is folded anew.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { crc32 } from 'node:zlib';
 import { type RunIdentity, type RunSnapshot, RunState } from '../domain/runState.ts';
+import { removeOldest } from './cacheFolder.ts';
 import { sharedCache } from './home.ts';
 import type { RunFolder } from './runFolder.ts';
-import { openChecked, writeFileSafely } from './safeFile.ts';
+import { openChecked, readBytes, writeFileSafely } from './safeFile.ts';
 
 /** Raised when a state is folded or kept in another way. */
 export const foldVersion = 1;
@@ -38,7 +39,7 @@ interface Kept {
   snapshot: RunSnapshot;
 }
 
-/** The journal from its start is `null`. */
+/** `null` where nothing is kept of this journal: it is folded from its start. */
 export async function recallFold(run: RunFolder, identity: RunIdentity): Promise<Fold | null> {
   try {
     const handle = await openChecked(fileOf(run));
@@ -71,7 +72,7 @@ export async function keepFold(run: RunFolder, { state, nextByte }: Fold, limit 
   crc.writeUInt32LE(crc32(body));
   await mkdir(cacheFolder(), { recursive: true });
   await writeFileSafely(fileOf(run), Buffer.concat([crc, body]));
-  await removeOldest(limit);
+  await removeOldest(cacheFolder(), limit);
 }
 
 /** With the run for good. */
@@ -83,32 +84,14 @@ const fileOf = ({ folder }: RunFolder): string =>
   join(cacheFolder(), `${createHash('sha256').update(folder).digest('hex')}.fold`);
 
 /** Of the journal up to `end`; `null` when it is shorter. */
-async function tailOf(run: RunFolder, end: number): Promise<Uint8Array | null> {
+async function tailOf(run: RunFolder, end: number): Promise<Buffer | null> {
   const handle = await openChecked(run.journalFile);
   if (!handle) return null;
   try {
     const start = Math.max(0, end - tailBytes);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(end - start), 0, end - start, start);
-    return bytesRead === end - start ? buffer : null;
+    const bytes = await readBytes(handle, start, end);
+    return bytes.length === end - start ? bytes : null;
   } finally {
     await handle.close();
-  }
-}
-
-/** Also of what was left by somebody who was killed while writing. */
-async function removeOldest(limit: number): Promise<void> {
-  const names = await readdir(cacheFolder());
-  const files = await Promise.all(
-    names.map(async name => {
-      const file = join(cacheFolder(), name);
-      const found = await stat(file).catch(() => null);
-      return { file, size: found?.size ?? 0, mtimeMs: found?.mtimeMs ?? 0 };
-    }),
-  );
-  let bytes = files.reduce((sum, { size }) => sum + size, 0);
-  for (const { file, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-    if (bytes <= limit) return;
-    await rm(file, { force: true });
-    bytes -= size;
   }
 }

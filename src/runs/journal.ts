@@ -20,7 +20,7 @@ import { ChangeBell } from './changeBell.ts';
 import { decodeJournalLine, encodeJournalLine } from './journalLine.ts';
 import type { RunFolder } from './runFolder.ts';
 import { fromSystem, RunsError } from './runsError.ts';
-import { openChecked, syncFolder } from './safeFile.ts';
+import { openChecked, readBytes, syncFolder } from './safeFile.ts';
 
 const longestLine = 8 * 1024 * 1024;
 
@@ -232,9 +232,7 @@ async function lastSeq(run: RunFolder): Promise<number> {
   try {
     // The last megabytes are enough: seq only grows, and a line is no longer than that.
     const { size } = await reader.stat();
-    const length = Math.min(size, 2 * longestLine);
-    const tail = Buffer.alloc(length);
-    await reader.read(tail, 0, length, size - length);
+    const tail = await readBytes(reader, Math.max(0, size - 2 * longestLine), size);
     for (const line of new LineSplitter(longestLine).push(tail)) {
       const decoded = 'tooLong' in line ? null : decodeJournalLine(line.text);
       if (!decoded || decoded.kind === 'bad') continue;

@@ -7,7 +7,7 @@ import type { JournalRecord } from '../protocol/journal.ts';
 import type { EvaluatedEvent } from '../protocol/trainer.ts';
 import { decodeJournalLine } from './journalLine.ts';
 import type { RunFolder } from './runFolder.ts';
-import { openChecked } from './safeFile.ts';
+import { openChecked, readBytes } from './safeFile.ts';
 
 export interface Outcome {
   evaluated: EvaluatedEvent | null;
@@ -58,7 +58,7 @@ async function readBackwards(handle: FileHandle, from: number, size: number, bef
   let [rest, readTo]: [Buffer, number | null] = [Buffer.alloc(0), null];
   for (let [end, number] = [size, 0]; ; number++) {
     const start = Math.max(from, end - (blockBytes[number] ?? laterBytes));
-    const read = await readWhole(handle, start, end);
+    const read = await readBytes(handle, start, end);
     const block: Buffer = Buffer.concat([read, rest]);
     // The first line may be cut off, and the last one still be written.
     const first = start === from ? 0 : block.indexOf(newline) + 1;
@@ -103,11 +103,6 @@ const isStep = ({ type }: JournalRecord): boolean => type === 'step';
 
 function* placesOf(block: Buffer, text: string): Generator<number> {
   for (let at = block.indexOf(text); at !== -1; at = block.indexOf(text, at + 1)) yield at;
-}
-
-async function readWhole(handle: FileHandle, start: number, end: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(end - start), 0, end - start, start);
-  return buffer.subarray(0, bytesRead);
 }
 
 /** What an older attempt did beyond the step at which a later one took up is done again. */

@@ -110,6 +110,12 @@ export async function openChecked(file: string): Promise<FileHandle | null> {
   }
 }
 
+/** Those of [start, end) that are there. */
+export async function readBytes(handle: FileHandle, start: number, end: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(end - start), 0, end - start, start);
+  return buffer.subarray(0, bytesRead);
+}
+
 /** Half of the small files of a run are not there, and an open that fails is dear: a list of runs looks at ten thousand. */
 function isMissing(file: string): boolean {
   try {

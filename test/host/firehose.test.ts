@@ -11,7 +11,7 @@ import type { RunPanel } from '../../src/host/panels/runPanel.ts';
 import type { PageState } from '../../src/protocol/panel.ts';
 import { count } from '../counts.ts';
 import { cpuMs, isWithinFilingCpu } from '../slowness.ts';
-import { closeAll, holdfast, openExample, tell, until, useFakeTrainer } from './support.ts';
+import { closeAll, fakePage, holdfast, openExample, tell, until, useFakeTrainer } from './support.ts';
 
 const seconds = count(5, 60);
 const pointsASecond = 50_000;
@@ -76,15 +76,9 @@ suite('Many points', () => {
 suite('Points in bursts', () => {
   test(`a burst of many, then few, then many gets no more than ${mostUpdates} updates a second`, async () => {
     let updates = 0;
-    const heard = new vscode.EventEmitter<unknown>();
-    const page = {
-      onDidReceiveMessage: heard.event,
-      postMessage: (message: { seq: number }) => {
-        updates += 1;
-        setImmediate(() => heard.fire({ type: 'ack', seq: message.seq }));
-        return Promise.resolve(true);
-      },
-    } as unknown as vscode.Webview;
+    const page = fakePage(() => {
+      updates += 1;
+    });
     let asked = 0;
     const series: SeriesSource = {
       buckets: () => undefined,
@@ -96,9 +90,9 @@ suite('Points in bursts', () => {
     };
     const state = () => ({ version: 1 }) as unknown as PageState;
     const { log } = await holdfast();
-    const channel = new PageChannel(page, { series, state, command: async () => {} }, log);
-    heard.fire({ type: 'ready' });
-    heard.fire({ type: 'subscribe', request: 1, series: [{ run: 'a', name: 'loss', columns: 100 }] });
+    const channel = new PageChannel(page.webview, { series, state, command: async () => {} }, log);
+    page.say({ type: 'ready' });
+    page.say({ type: 'subscribe', request: 1, series: [{ run: 'a', name: 'loss', columns: 100 }] });
     await until('points on the page', () => (channel.sent.points ?? 0) > 1);
     const before = { updates, at: performance.now() };
     await sleep(2000);

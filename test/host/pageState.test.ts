@@ -6,8 +6,8 @@ import { applyChanges } from '../../src/domain/runChanges.ts';
 import type { App } from '../../src/host/app.ts';
 import { PageChannel } from '../../src/host/panels/pageChannel.ts';
 import { RunFeed } from '../../src/host/panels/runFeed.ts';
-import type { RunView, ToPage } from '../../src/protocol/panel.ts';
-import { closeAll, holdfast, openExample, until, useFakeTrainer } from './support.ts';
+import type { RunView } from '../../src/protocol/panel.ts';
+import { closeAll, fakePage, holdfast, openExample, until, useFakeTrainer } from './support.ts';
 
 suite('What a page holds', () => {
   let app: App;
@@ -28,27 +28,18 @@ suite('What a page holds', () => {
     run = id;
     let shown: RunView | null = null;
     let states = 0;
-    const heard = new vscode.EventEmitter<unknown>();
-    const take = (message: ToPage) => {
+    const page = fakePage(message => {
       if (message.type === 'state' && message.state.page === 'run') {
         shown = message.state.run;
         states += 1;
       } else if (message.type === 'run' && shown) shown = applyChanges(shown, message);
-      setImmediate(() => heard.fire({ type: 'ack', seq: message.seq }));
-    };
-    const page = {
-      onDidReceiveMessage: heard.event,
-      postMessage: (message: ToPage) => {
-        take(structuredClone(message));
-        return Promise.resolve(true);
-      },
-    } as unknown as vscode.Webview;
+    });
     const feed = new RunFeed(app.model);
     const state = async () => ({ page: 'run' as const, run: (await feed.views())[0] ?? null });
-    const channel = new PageChannel(page, { series: feed, state, command: async () => {} }, app.log);
+    const channel = new PageChannel(page.webview, { series: feed, state, command: async () => {} }, app.log);
     feed.channel = channel;
     feed.show([id]);
-    heard.fire({ type: 'ready' });
+    page.say({ type: 'ready' });
     const followed = await until('the run', () => feed.run(id));
     for (let look = 0; look < 60; look++) {
       channel.stateChanged();

@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import type { HoldfastExports } from '../../src/extension.ts';
 import type { App } from '../../src/host/app.ts';
 import type { RunEntry } from '../../src/host/runs/runsModel.ts';
+import type { FromPage, ToPage } from '../../src/protocol/panel.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
 
 const patienceMs = 90_000;
@@ -43,6 +44,18 @@ export async function openRecipe(name: string, text: string): Promise<vscode.Tex
   const document = await vscode.workspace.openTextDocument(file);
   await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
   return document;
+}
+
+/** A page that takes every message at once and acknowledges it. `say` speaks in its name. */
+export function fakePage(take: (message: ToPage) => void): { webview: vscode.Webview; say(message: FromPage): void } {
+  const said = new vscode.EventEmitter<FromPage>();
+  const postMessage = (message: ToPage) => {
+    take(structuredClone(message));
+    setImmediate(() => said.fire({ type: 'ack', seq: message.seq }));
+    return Promise.resolve(true);
+  };
+  const webview = { onDidReceiveMessage: said.event, postMessage } as unknown as vscode.Webview;
+  return { webview, say: message => said.fire(message) };
 }
 
 /** A figure for people to read, among what mocha says. */

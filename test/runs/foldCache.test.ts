@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type RunIdentity, RunState } from '../../src/domain/runState.ts';
 import { forgetFold, isWorthKeeping, keepFold, recallFold } from '../../src/runs/foldCache.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { encodeJournalLine } from '../../src/runs/journalLine.ts';
-import { RunFolder } from '../../src/runs/runFolder.ts';
-import { ownHome, temporaryFolder } from './testStore.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { emptyRuns, ownHome } from './testStore.ts';
 
-const root = temporaryFolder('folds');
+const newRun = emptyRuns('folds');
 const folds = join(ownHome(), 'cache', 'folds');
-let count = 0;
 
 interface Known {
   run: RunFolder;
@@ -19,13 +18,12 @@ interface Known {
 }
 
 function runOf(steps: number): Known {
-  count += 1;
-  const id = `run-${count}`;
-  const folder = join(root, id);
-  mkdirSync(folder);
-  const run = new RunFolder(id, folder);
+  const run = newRun();
   writeSteps(run, 0, steps);
-  return { run, identity: { id, folder, name: 'tone', recipe: 'tone', variant: 'plain', settings: {} } };
+  return {
+    run,
+    identity: { id: run.id, folder: run.folder, name: 'tone', recipe: 'tone', variant: 'plain', settings: {} },
+  };
 }
 
 function writeSteps(run: RunFolder, from: number, to: number): void {

@@ -1,22 +1,14 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { followJournal, JournalWriter, readJournal } from '../../src/runs/journal.ts';
 import { encodeJournalLine } from '../../src/runs/journalLine.ts';
-import { RunFolder } from '../../src/runs/runFolder.ts';
-import { temporaryFolder } from './testStore.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { emptyRuns, temporaryFolder } from './testStore.ts';
 
-const root = temporaryFolder('journal');
-let count = 0;
-
-function newRun(): RunFolder {
-  count += 1;
-  const folder = join(root, `run-${count}`);
-  mkdirSync(folder);
-  return new RunFolder(`run-${count}`, folder);
-}
+const newRun = emptyRuns('journal');
 
 const step = (number: number, loss: number | null = 1) => ({ type: 'step' as const, step: number, metrics: { loss } });
 
@@ -127,7 +119,7 @@ test('a journal of a newer format is read as far as it is known, and never writt
 
 test('a journal that is a link is not followed out of the store', async () => {
   const run = newRun();
-  const secret = join(root, 'secret');
+  const secret = join(temporaryFolder('elsewhere'), 'secret');
   writeFileSync(secret, encodeJournalLine({ attempt: 1, seq: 0, t: 1 }, step(1)));
   symlinkSync(secret, run.journalFile);
   await assert.rejects(all(run), { code: 'damaged' });

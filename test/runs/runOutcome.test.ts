@@ -1,25 +1,16 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { JournalEvent, JournalRecord } from '../../src/protocol/journal.ts';
 import { readJournal } from '../../src/runs/journal.ts';
 import { encodeJournalLine } from '../../src/runs/journalLine.ts';
-import { RunFolder } from '../../src/runs/runFolder.ts';
+import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { OutcomeReader } from '../../src/runs/runOutcome.ts';
 import { evaluated, prepared } from '../domain/runs.ts';
 import { cpuMs, isWithinCpu } from '../slowness.ts';
-import { temporaryFolder } from './testStore.ts';
+import { emptyRuns } from './testStore.ts';
 
-const root = temporaryFolder('outcome');
-let count = 0;
-
-function newRun(): RunFolder {
-  count += 1;
-  const folder = join(root, `run-${count}`);
-  mkdirSync(folder);
-  return new RunFolder(`run-${count}`, folder);
-}
+const newRun = emptyRuns('outcome');
 
 const lineOf = (seq: number, event: JournalEvent): string => encodeJournalLine({ attempt: 1, seq, t: seq }, event);
 const step = (step: number): JournalEvent => ({ type: 'step', step, metrics: { loss: 3 / (step + 1), tokens: 100 } });

@@ -7,7 +7,7 @@ import { createRun } from '../../src/runs/createRun.ts';
 import { launchRunner } from '../../src/runs/launch.ts';
 import { chooseNode } from '../../src/runs/nodePath.ts';
 import { isAlive } from '../../src/runs/processIdentity.ts';
-import type { RunFolder } from '../../src/runs/runFolder.ts';
+import { RunFolder } from '../../src/runs/runFolder.ts';
 import { isOver, type StatusOfRun, statusOf } from '../../src/runs/status.ts';
 import { findStore, type Store } from '../../src/runs/store.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
@@ -31,6 +31,18 @@ export function temporaryFolder(name: string): string {
     }
   });
   return folder;
+}
+
+/** Folders of runs in which nothing lies yet, in one that goes with the test file. */
+export function emptyRuns(name: string): () => RunFolder {
+  const root = temporaryFolder(name);
+  let count = 0;
+  return () => {
+    count += 1;
+    const id = `run-${count}`;
+    mkdirSync(join(root, id));
+    return new RunFolder(id, join(root, id));
+  };
 }
 
 /** Sets HOLDFAST_HOME for this process and its children. */

@@ -329,16 +329,15 @@ export class LaneGroup implements LaneContext {
   #draw(): void {
     this.#scheduled = false;
     if (this.#view.table && this.#slowTimer) return;
-    performance.mark('lanes-start');
+    const start = performance.now();
     for (const lane of this.#dirty) {
       lane.showValues(this.#cursor);
       if (!lane.asTable && !isOnScreen(lane.element)) continue;
       lane.draw();
       this.#dirty.delete(lane);
     }
-    performance.measure('lanes', 'lanes-start');
+    performance.measure('lanes', { start });
     // Whoever observes has heard of it; the page's own list would grow as long as it is open.
-    performance.clearMarks('lanes-start');
     performance.clearMeasures('lanes');
     this.element.dataset.newest = String(this.#extras.newest);
     this.#slowTimer ??= setTimeout(() => this.#drawSlowly(), 1000);

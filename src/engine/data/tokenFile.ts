@@ -4,7 +4,7 @@
  * nothing of where tokens come from.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, openSync } from 'node:fs';
+import { closeSync, createReadStream, openSync } from 'node:fs';
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Ints, makeInts, partEnding, type ReadInts, readInts, Starts } from './ints.ts';
@@ -42,7 +42,7 @@ export async function openKeptTokens(folder: string, key: string, maxLength: num
     const now = new Date();
     for (const each of [file, aboutFile(folder, key)]) await utimes(each, now, now).catch(() => {});
     const { dropped, cut } = about;
-    return { sequences: readSequences(folder, about, maxLength), dropped, cut };
+    return { sequences: readSequences(folder, about, readLengths(file, about, maxLength)), dropped, cut };
   } catch {
     // Missing, torn or of another make: they may always be made anew.
     return null;
@@ -76,21 +76,25 @@ export async function removeUnused(folder: string): Promise<void> {
   }
 }
 
-/** The file stays open as long as the process lives. */
-export function readSequences(folder: string, about: About, maxLength: number, known?: Ints): Sequences {
-  const file = tokensFile(folder, about.key);
-  const descriptor = openSync(file, 'r');
-  const lengths = known ?? readLengths(descriptor, file, about, maxLength);
-  return storedSequences(lengths, about.tokens, (from, count) => readInts(descriptor, file, from, count));
-}
-
-function readLengths(descriptor: number, file: string, { sequences, tokens }: About, maxLength: number): Ints {
+function readLengths(file: string, { sequences, tokens }: About, maxLength: number): Ints {
   const lengths = makeInts(sequences, maxLength);
-  for (let from = 0; from < sequences; from += blockLength) {
-    const count = Math.min(blockLength, sequences - from);
-    lengths.set(readInts(descriptor, file, tokens + from, count), from);
+  const descriptor = openSync(file, 'r');
+  try {
+    for (let from = 0; from < sequences; from += blockLength) {
+      const count = Math.min(blockLength, sequences - from);
+      lengths.set(readInts(descriptor, file, tokens + from, count), from);
+    }
+  } finally {
+    closeSync(descriptor);
   }
   return lengths;
+}
+
+/** The file stays open as long as the process lives. */
+export function readSequences(folder: string, { key, tokens }: About, lengths: Ints): Sequences {
+  const file = tokensFile(folder, key);
+  const descriptor = openSync(file, 'r');
+  return storedSequences(lengths, tokens, (from, count) => readInts(descriptor, file, from, count));
 }
 
 /** A token that is learned is stored as the complement of its id, which is below 0. */

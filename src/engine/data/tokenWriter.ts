@@ -47,7 +47,6 @@ export class TokenWriter {
   #tokens = 0;
   #written = 0;
   readonly #hash = createHash('sha256');
-  readonly #maxLength: number;
   readonly #lengths: GrowingInts;
 
   /** `key` stands for everything that decides the tokens. */
@@ -60,7 +59,6 @@ export class TokenWriter {
     this.#key = key;
     this.#whenThereIsRoom = whenThereIsRoom;
     this.#mostHeld = mostHeld;
-    this.#maxLength = maxLength;
     this.#lengths = new GrowingInts(maxLength);
   }
 
@@ -102,7 +100,7 @@ export class TokenWriter {
     };
     await this.#whenThereIsRoom(() => writeAtomic(aboutFile(this.#folder, this.#key), JSON.stringify(about)));
     await removeUnused(this.#folder);
-    return { sequences: readSequences(this.#folder, about, this.#maxLength, lengths), ...counts };
+    return { sequences: readSequences(this.#folder, about, lengths), ...counts };
   }
 
   /** What was written so far goes. */

@@ -70,18 +70,12 @@ export class PageChannel implements vscode.Disposable {
   /** The page shows something else now: everything is sent again. */
   stateChanged(): void {
     this.#isStateDue = true;
-    this.#changes.clear();
     this.#schedule();
   }
 
   runChanged(id: string, changes: RunChanges): void {
     this.#changes.set(id, joinChanges(this.#changes.get(id), changes));
     this.#schedule();
-  }
-
-  /** A whole view was just taken: what changed before is in it, and would be told twice. */
-  forgetChanges(id: string): void {
-    this.#changes.delete(id);
   }
 
   pointsArrived(): void {
@@ -186,6 +180,8 @@ export class PageChannel implements vscode.Disposable {
   async #next(): Promise<Unnumbered<ToPage> | undefined> {
     if (this.#isStateDue) {
       this.#isStateDue = false;
+      // A state is taken at once, whatever it waits for: what changed before is in it, and would be told twice.
+      this.#changes.clear();
       return { type: 'state', state: await this.#stateOrAgain(), strings: pageStrings() };
     }
     const [change] = this.#changes;

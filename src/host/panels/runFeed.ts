@@ -93,7 +93,6 @@ class ShownRun implements vscode.Disposable {
   async firstView(): Promise<RunView> {
     await this.run.caughtUp;
     this.#sent = this.run.view();
-    this.#channel()?.forgetChanges(this.run.id);
     return this.#sent;
   }
 

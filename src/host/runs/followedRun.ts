@@ -9,7 +9,7 @@ import { flattenSettings } from '../../recipe/resolve.ts';
 import { isWorthKeeping, keepFold, recallFold } from '../../runs/foldCache.ts';
 import { followJournalBatches } from '../../runs/journal.ts';
 import { identityFor, openState } from '../../runs/openState.ts';
-import { openChecked } from '../../runs/safeFile.ts';
+import { openChecked, readBytes } from '../../runs/safeFile.ts';
 import { isOver, statusOf } from '../../runs/status.ts';
 import type { RunEntry } from './runsModel.ts';
 
@@ -38,7 +38,6 @@ export class FollowedRun implements vscode.Disposable {
   /** What was read up to here the next reader need not fold again. */
   #keptByte = 0;
   #isKeeping = false;
-  #isWhole = true;
   #status: RunStatus;
   #reason: string;
   #logTail: string[] = [];
@@ -107,7 +106,6 @@ export class FollowedRun implements vscode.Disposable {
     try {
       if (fromByte === 0) {
         readTo = await this.#begin();
-        this.#keptByte = readTo;
       }
       let lookedAt = 0;
       const isAtEnd = async () => {
@@ -148,14 +146,15 @@ export class FollowedRun implements vscode.Disposable {
     };
     const known = await recallFold(folder, identity);
     this.#state = known?.state ?? (request ? await openState(folder, request, identity) : new RunState(identity));
-    // The curve of a parent that is gone may come back with it.
-    this.#isWhole = known !== null || !request?.parent || this.#state.series.size > 0;
+    // A parent that is gone may come back, and its curve with it: without that nothing is kept.
+    const lacksParent = known === null && request?.parent !== undefined && this.#state.series.size === 0;
+    this.#keptByte = lacksParent ? Number.POSITIVE_INFINITY : (known?.nextByte ?? 0);
     return known?.nextByte ?? 0;
   }
 
   /** A cache that cannot be written costs time and nothing else. */
   async #keep(nextByte: number): Promise<void> {
-    if (this.#isKeeping || !this.#isWhole || !vscode.workspace.isTrusted) return;
+    if (this.#isKeeping || !vscode.workspace.isTrusted) return;
     this.#isKeeping = true;
     this.#keptByte = nextByte;
     try {
@@ -204,13 +203,8 @@ async function tailOf(file: string): Promise<string[]> {
   if (!handle) return [];
   try {
     const { size } = await handle.stat();
-    const { buffer, bytesRead } = await handle.read(
-      Buffer.alloc(Math.min(size, logTailBytes)),
-      0,
-      undefined,
-      Math.max(0, size - logTailBytes),
-    );
-    const lines = buffer.subarray(0, bytesRead).toString('utf8').split('\n');
+    const bytes = await readBytes(handle, Math.max(0, size - logTailBytes), size);
+    const lines = bytes.toString('utf8').split('\n');
     if (size > logTailBytes) lines.shift();
     return lines.filter(line => line.trim() !== '').slice(-logTailLines);
   } finally {

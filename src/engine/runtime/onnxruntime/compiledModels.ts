@@ -5,10 +5,11 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readFile, rm, utimes } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type * as Ort from 'onnxruntime-node';
+import { removeOldest } from '../../../runs/cacheFolder.ts';
 import { openChecked } from '../../../runs/safeFile.ts';
 import { writeAtomic } from '../../atomicFile.ts';
 
@@ -64,7 +65,7 @@ export class CompiledModels {
     const body = await readFile(draft);
     await rm(draft);
     await writeAtomic(this.#file(key), Buffer.concat([hashOf(key, body), body]));
-    await this.#removeOldest();
+    await removeOldest(this.#folder, this.#mostBytes);
   }
 
   async #read(key: string): Promise<Uint8Array | undefined> {
@@ -79,23 +80,6 @@ export class CompiledModels {
       return body;
     } catch {
       return undefined;
-    }
-  }
-
-  /** Also of what was left by somebody who was killed while writing. */
-  async #removeOldest(): Promise<void> {
-    const files = await Promise.all(
-      (await readdir(this.#folder)).map(async name => {
-        const file = join(this.#folder, name);
-        const { size, mtimeMs } = await stat(file);
-        return { file, size, mtimeMs };
-      }),
-    );
-    let bytes = files.reduce((sum, { size }) => sum + size, 0);
-    for (const { file, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-      if (bytes <= this.#mostBytes) return;
-      await rm(file, { force: true });
-      bytes -= size;
     }
   }
 
