@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { RunIndex } from '../../src/runs/runIndex.ts';
 import { writeJsonSafely } from '../../src/runs/safeFile.ts';
-import { ended, ownHome, queueRun, startRun, testProject } from './testStore.ts';
+import { ended, ownHome, queueRun, startRun, testProject, until } from './testStore.ts';
 
 ownHome();
 
@@ -12,6 +12,7 @@ test('the index lists runs with status, verdict and checkpoints, newest first', 
   const project = testProject();
   const done = await startRun(project, { verdicts: { general: 'forgot', arithmetic: 'kept' } });
   await ended(done);
+  await until('its runner has left: it would take the next', () => !existsSync(project.store.runnerLock));
   const waiting = await queueRun(project);
   const index = await RunIndex.open(project.store, { mayWrite: true });
   const [first, second] = await index.refresh();
