@@ -97,7 +97,7 @@ export function readInts(descriptor: number, file: string, from: number, count: 
   return ints;
 }
 
-/** Into a file that goes with this process, for numbers that are too many for memory. */
+/** Into a file that goes with this process, for numbers that are too many for memory: `ints` is empty from then on. */
 export async function setAside(ints: Int32Array, folder: string, whenThereIsRoom: WhenThereIsRoom): Promise<ReadInts> {
   const file = join(folder, `aside-${randomBytes(4).toString('hex')}.${process.pid}${partEnding}`);
   const descriptor = await whenThereIsRoom(async () => {
@@ -111,9 +111,18 @@ export async function setAside(ints: Int32Array, folder: string, whenThereIsRoom
       throw writeError(file, cause);
     }
   });
+  release(ints);
   // Where an open file keeps its name, whoever prepares data next removes it.
   await rm(file, { force: true }).catch(() => {});
   return readerOf(descriptor, file);
+}
+
+/** The collector would take its time: what it sees is a small object. A message that nobody takes goes with its ports. */
+function release({ buffer }: Int32Array): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.postMessage(null, [buffer as ArrayBuffer]);
+  port1.close();
+  port2.close();
 }
 
 /** On its own: a function that is made beside `ints` would hold them. */

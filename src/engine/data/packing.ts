@@ -29,19 +29,19 @@ export async function packRows(
   const order = stream.permutation(sequences.length, lane);
   const sizes = packInWindows(order, sequences, maxLength);
   const read: ReadInts = (await setAside?.(order)) ?? ((from, count) => order.subarray(from, from + count));
-  return packedRows(sequences, sizes, read);
+  return packedRows(sequences, sizes.whole(), read);
 }
 
 /** Puts the sequences of each row side by side, and tells how many each row has. */
-function packInWindows(order: Int32Array, sequences: Sequences, maxLength: number): Ints {
-  const sizes = new GrowingInts(windowSize);
+function packInWindows(order: Int32Array, sequences: Sequences, maxLength: number): GrowingInts {
+  const sizes = new GrowingInts(Math.min(windowSize, maxLength));
   for (let from = 0; from < order.length; from += windowSize) {
     const window = order.subarray(from, from + windowSize);
     const rows = bestFit(window, i => sequences.lengthOf(i), maxLength);
     window.set(rows.flat());
     for (const row of rows) sizes.push(row.length);
   }
-  return sizes.whole();
+  return sizes;
 }
 
 function packedRows(sequences: Sequences, sizes: Ints, read: ReadInts): MeasuredRows {

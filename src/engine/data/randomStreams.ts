@@ -59,6 +59,21 @@ export class RandomStream {
     return order;
   }
 
+  /** The first `count` places of `permutation(size, lane)`, which is never made: its swaps are undone, the last one first. */
+  beginningOfPermutation(count: number, size: number, lane = 0): number[] {
+    const places = new Map(Array.from({ length: Math.min(count, size) }, (_, place) => [place, place]));
+    for (let i = 1; i < size; i++) {
+      const j = Math.floor(this.uniform(i, lane) * (i + 1));
+      const [atI, atJ] = [places.get(i), places.get(j)];
+      if (i === j || (atI === undefined && atJ === undefined)) continue;
+      places.delete(i);
+      places.delete(j);
+      if (atI !== undefined) places.set(j, atI);
+      if (atJ !== undefined) places.set(i, atJ);
+    }
+    return [...places].sort(([, a], [, b]) => a - b).map(([value]) => value);
+  }
+
   #words(block: number, lane: number): Words {
     return philox(
       [block >>> 0, Math.floor(block / 2 ** 32), lane >>> 0, Math.floor(lane / 2 ** 32)],

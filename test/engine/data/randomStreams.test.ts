@@ -24,6 +24,16 @@ test('a permutation holds every place once, is equal for equal seeds and differs
   assert.notDeepEqual(order, new RandomStream(1, 'order').permutation(100, 1));
 });
 
+test('the beginning of a permutation is that of the whole one, also of one that is shorter', () => {
+  const stream = new RandomStream(5, 'draw');
+  for (const size of [0, 1, 2, 31, 32, 33, 1000, 5000]) {
+    for (const lane of [0, 1]) {
+      const whole = [...stream.permutation(size, lane)];
+      assert.deepEqual(stream.beginningOfPermutation(32, size, lane), whole.slice(0, 32), `${size}, lane ${lane}`);
+    }
+  }
+});
+
 test('normal numbers have mean 0 and variance 1', () => {
   const stream = new RandomStream(3, 'adapter');
   const numbers = Array.from({ length: 20_000 }, (_, i) => stream.normal(i));
