@@ -69,15 +69,18 @@ function forgettingPicture({ runs, budgets, plane }: ComparisonView, set: string
 }
 
 function forgettingCurve({ evaluations }: RunView, set: string, label: string): Curve[] {
-  const points = evaluations.flatMap(({ step, forgetting }) => (forgetting[set] ? [{ step, ...forgetting[set] }] : []));
+  const points = evaluations.flatMap(({ step, estimates }) => {
+    const estimate = estimates[`forgetting.${set}`];
+    return estimate ? [[step, ...estimate] as const] : [];
+  });
   if (points.length === 0) return [];
   return [
     {
       label,
-      steps: points.map(({ step }) => step),
-      values: points.map(({ value }) => value),
-      low: points.map(({ low }) => low),
-      high: points.map(({ high }) => high),
+      steps: points.map(([step]) => step),
+      values: points.map(([, value]) => value),
+      low: points.map(([, , low]) => low),
+      high: points.map(([, , , high]) => high),
     },
   ];
 }

@@ -3,10 +3,11 @@
  * Knows no files and no clock; whether the run still lives is told by whoever looks at its process.
  */
 import type { JournalRecord } from '../protocol/journal.ts';
-import type { Estimate, PastEvaluation, RunView } from '../protocol/panel.ts';
+import type { RunView } from '../protocol/panel.ts';
 import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
 import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
 import { MetricSeries, type SeriesSnapshot } from './metricSeries.ts';
+import { pastEvaluation } from './pastEvaluation.ts';
 import { addRedone, type Redone, redoneText } from './redone.ts';
 import { runResult } from './runResult.ts';
 import { lossUnit } from './scores.ts';
@@ -163,7 +164,7 @@ export class RunState {
       colour,
       catalogue,
       evaluation: this.evaluations.at(-1) ?? null,
-      evaluations: this.evaluations.map(past),
+      evaluations: this.evaluations.map(pastEvaluation),
       samples,
       marks,
       resumed: this.redone && { fromStep: this.redone.fromStep, text: redoneText(this.redone, translate) },
@@ -368,21 +369,6 @@ export class RunState {
     };
   }
 }
-
-/** Of one evaluation always the same: what was told of it is known by it. */
-const pasts = new WeakMap<Untyped<EvaluatedEvent>, PastEvaluation>();
-
-function past(evaluation: Untyped<EvaluatedEvent>): PastEvaluation {
-  const known = pasts.get(evaluation);
-  if (known) return known;
-  const { step, learning, forgetting } = evaluation;
-  const made = { step, learning: estimates(learning), forgetting: estimates(forgetting) };
-  pasts.set(evaluation, made);
-  return made;
-}
-
-const estimates = (scores: Record<string, Estimate>): Record<string, Estimate> =>
-  Object.fromEntries(Object.entries(scores).map(([name, { value, low, high }]) => [name, { value, low, high }]));
 
 /** A metric that no `series` event declared is shown all the same. */
 const undeclared = (name: string): Omit<SeriesEvent, 'type'> => ({ name, unit: '', lane: 'other' });

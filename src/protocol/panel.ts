@@ -125,18 +125,11 @@ export interface RunView {
   error: ErrorReport | null;
 }
 
-/** What a curve needs of an evaluation: after hours of training there are thousands. By the name of the set. */
+/** What a curve needs of an evaluation: after hours of training there are thousands. */
 export interface PastEvaluation {
   step: number;
-  learning: Record<string, Estimate>;
-  forgetting: Record<string, Estimate>;
-}
-
-/** With its 95 % interval. */
-export interface Estimate {
-  value: number;
-  low: number;
-  high: number;
+  /** With their 95 % intervals, by the name of the series, to as many digits as eyes can tell apart. */
+  estimates: Record<string, [value: number, low: number, high: number]>;
 }
 
 /** Lists of a run that grow at their end. */

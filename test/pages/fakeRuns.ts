@@ -2,6 +2,7 @@
  * Made-up runs for the pages' tests and pictures: what a host would send of a real one. The curves are formulas, the
  * strings are hostile.
  */
+import { pastEvaluation } from '../../src/domain/pastEvaluation.ts';
 import type { Buckets, CheckView, ComparisonView, NewPoints, RunView } from '../../src/protocol/panel.ts';
 import type { SetScore } from '../../src/protocol/trainer.ts';
 
@@ -65,7 +66,7 @@ export function fakeRun(
     colour: arms.indexOf(arm),
     catalogue: catalogue(arm),
     evaluation: evaluations.at(-1)!,
-    evaluations,
+    evaluations: evaluations.map(pastEvaluation),
     samples: evaluations.flatMap(({ step }) => samples(step, steps)),
     marks: [
       ...range(Math.round(steps / 4), at, Math.round(steps / 4)).map(step => ({

@@ -184,7 +184,10 @@ test('a table twin shows exactly what the chart was sent', async () => {
     .evaluateAll(rows => rows.map(row => [...row.children].map(cell => cell.textContent)));
   const sent = await page.evaluate(() => {
     const run = window.fakeHost.runs[0]!;
-    return run.view.evaluations.map(({ step, forgetting }) => [step, ...Object.values(forgetting).map(s => s.value)]);
+    return run.view.evaluations.map(({ step }) => [
+      step,
+      ...Object.values(run.evaluationAt(step).forgetting).map(({ value }) => value),
+    ]);
   });
   assert.deepEqual(
     shown.map(cells => cells.map(cell => Number(cell!.split(' ')[0]!.replace('−', '-')))),

@@ -31,15 +31,8 @@ export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<stri
 function intervalsOf(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
   const intervals = new Map<string, Interval[]>();
   for (const evaluation of run.evaluations) {
-    for (const [set, { low, high }] of Object.entries(evaluation.learning)) {
-      add(intervals, seriesKey(run.id, `learning.${set}`), { step: evaluation.step, low, high });
-    }
-    for (const [set, score] of Object.entries(evaluation.forgetting)) {
-      add(intervals, seriesKey(run.id, `forgetting.${set}`), {
-        step: evaluation.step,
-        low: score.low,
-        high: score.high,
-      });
+    for (const [name, [, low, high]] of Object.entries(evaluation.estimates)) {
+      add(intervals, seriesKey(run.id, name), { step: evaluation.step, low, high });
     }
   }
   return intervals;
