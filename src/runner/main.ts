@@ -1,7 +1,9 @@
 /**
  * The runner program: takes a store's queue in turn and leaves when it is empty. Detached from whoever started it.
  * usage: node runner.cjs --store FOLDER [--grace-ms N] [--heartbeat-ms N] [--poll-ms N] [--hello-ms N] [--silence-ms N]
+ *        --after-input waits for the end of stdin first: whoever starts it is still making the run
  */
+import { finished } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { errorReport } from '../runs/runsError.ts';
 import { workQueue } from './queue.ts';
@@ -17,6 +19,7 @@ async function main(): Promise<void> {
       'poll-ms': number,
       'hello-ms': number,
       'silence-ms': number,
+      'after-input': { type: 'boolean' },
     },
   });
   if (!values.store) throw new Error('--store FOLDER is missing');
@@ -35,7 +38,13 @@ async function main(): Promise<void> {
   process.on('SIGHUP', () => {});
   process.on('SIGINT', () => leave.abort());
   process.on('SIGTERM', () => leave.abort());
+  if (values['after-input']) await endOfInput();
   await workQueue(values.store, settings, leave.signal);
+}
+
+/** What starts trainers is loaded meanwhile. */
+async function endOfInput(): Promise<void> {
+  await Promise.all([import('execa'), finished(process.stdin.resume()).catch(() => {})]);
 }
 
 main().catch(error => {

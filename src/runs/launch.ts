@@ -31,6 +31,22 @@ export interface LaunchRunner {
  * and of its group. When another runner holds the queue, the new one sees that and leaves at once.
  */
 export async function launchRunner(options: LaunchRunner): Promise<{ pid: number }> {
+  const { child } = await startRunner(options, 'ignore');
+  return { pid: child.pid! };
+}
+
+/**
+ * The same while what it is to take is still being made, for a program takes its time to start. It looks at the queue once
+ * that is made, has failed, or this program is gone.
+ */
+export async function launchWhile<T>(options: LaunchRunner, make: () => Promise<T>): Promise<T> {
+  const runnerArguments = [...(options.runnerArguments ?? []), '--after-input'];
+  const { child } = await startRunner({ ...options, runnerArguments }, 'pipe');
+  child.stdin!.on('error', () => {});
+  return make().finally(() => child.stdin!.destroy());
+}
+
+async function startRunner(options: LaunchRunner, stdin: 'ignore' | 'pipe'): Promise<{ child: ChildProcess }> {
   checkEngine(options.engineFolder);
   await options.store.prepare();
   const log = openLog(options.store.runnerLog) as AnyDescriptor;
@@ -41,10 +57,10 @@ export async function launchRunner(options: LaunchRunner): Promise<{ pid: number
       detached: true,
       cwd: options.store.folder,
       env: { ...options.env, [runnerMarkerName]: randomUUID() },
-      stdio: ['ignore', log, log],
+      stdio: [stdin, log, log],
     });
     child.unref();
-    return { pid: child.pid! };
+    return { child };
   } finally {
     closeSync(log);
   }

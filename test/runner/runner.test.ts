@@ -1,15 +1,28 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { sendControl } from '../../src/runs/control.ts';
 import { readJournal } from '../../src/runs/journal.ts';
+import { launchWhile } from '../../src/runs/launch.ts';
 import { findMarked } from '../../src/runs/markedProcesses.ts';
 import { isAlive } from '../../src/runs/processIdentity.ts';
 import type { RunFolder } from '../../src/runs/runFolder.ts';
 import { statusOf } from '../../src/runs/status.ts';
 import type { FakeTrainerOptions } from '../protocol/fakeTrainerOptions.ts';
-import { ended, launch, ownHome, queueRun, startRun, testProject, until } from '../runs/testStore.ts';
+import {
+  ended,
+  launch,
+  launchOptions,
+  ownHome,
+  queueRun,
+  startRun,
+  type TestProject,
+  testProject,
+  until,
+} from '../runs/testStore.ts';
+import { markedProcesses, markerName } from '../vscode/processes.ts';
 
 ownHome();
 
@@ -44,6 +57,39 @@ test('a run goes from queued to finished, and its journal holds every event in o
   );
   assert.deepEqual([journal[0]?.type, journal.at(-1)?.type], ['launched', 'exited']);
   assert.ok(!existsSync(run.file('reserve')), 'the reserve is given back');
+});
+
+const runnersOf = ({ folder }: TestProject) =>
+  markedProcesses(folder).filter(({ command }) => command.includes('runner.cjs')).length;
+
+/** Its processes carry the folder's mark. */
+async function launchingWhile(project: TestProject, make: () => Promise<RunFolder>): Promise<RunFolder> {
+  const options = await launchOptions(project);
+  return launchWhile({ ...options, env: { [markerName]: project.folder } }, make);
+}
+
+const onLinux = { skip: process.platform !== 'linux' && 'the marks of processes are read on Linux alone' };
+
+test('a runner that was started while its run was being made waits for it and takes it', onLinux, async () => {
+  const project = testProject();
+  const run = await launchingWhile(project, async () => {
+    await until('the runner', () => runnersOf(project) === 1);
+    await sleep(1500);
+    assert.equal(runnersOf(project), 1, 'it waits');
+    return queueRun(project, { steps: 2 });
+  });
+  assert.equal((await ended(run)).status, 'finished');
+});
+
+test('a runner whose run could not be made leaves, and the error is told', onLinux, async () => {
+  const project = testProject();
+  const failing = async (): Promise<never> => {
+    await until('the runner', () => runnersOf(project) === 1);
+    throw new Error('no run');
+  };
+  await assert.rejects(launchingWhile(project, failing), /no run/);
+  await until('its end', () => runnersOf(project) === 0);
+  assert.equal((await statusOf(await queueRun(project))).status, 'queued');
 });
 
 test('a trainer that dies leaves its exit code and last words in the run folder', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRun } from '../../src/runs/createRun.ts';
-import { launchRunner } from '../../src/runs/launch.ts';
+import { type LaunchRunner, launchRunner } from '../../src/runs/launch.ts';
 import { chooseNode } from '../../src/runs/nodePath.ts';
 import { isAlive } from '../../src/runs/processIdentity.ts';
 import { RunFolder } from '../../src/runs/runFolder.ts';
@@ -118,14 +118,16 @@ export async function queueRun(
 export const quick = ['--grace-ms', '10000', '--heartbeat-ms', '100', '--poll-ms', '20'];
 
 export async function launch(project: TestProject, more: string[] = []): Promise<{ pid: number }> {
-  return launchRunner({
-    store: project.store,
-    engineFolder: testEngine(),
-    node: await chooseNode(),
-    trusted: true,
-    runnerArguments: [...quick, ...more],
-  });
+  return launchRunner(await launchOptions(project, more));
 }
+
+export const launchOptions = async ({ store }: TestProject, more: string[] = []): Promise<LaunchRunner> => ({
+  store,
+  engineFolder: testEngine(),
+  node: await chooseNode(),
+  trusted: true,
+  runnerArguments: [...quick, ...more],
+});
 
 export async function startRun(
   project: TestProject,

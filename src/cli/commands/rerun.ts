@@ -1,7 +1,7 @@
 /** `holdfast rerun`: a run once more, with what it ran with or with what its recipe says now. */
 import { createRun } from '../../runs/createRun.ts';
 import { engineVersion } from '../../runs/engineFolder.ts';
-import { launchRunner } from '../../runs/launch.ts';
+import { launchWhile } from '../../runs/launch.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
 import { asItIs, asItRan, type ChangesSince, changesSince, refuseForeign } from '../../runs/rerun.ts';
 import type { RunRequest } from '../../runs/runFolder.ts';
@@ -32,8 +32,10 @@ export const rerun: Command = {
     for (const what of words(changes)) output.note(what);
     const again = choose(values, request, changes);
     const isDetached = flag(values, 'detach');
-    const run = await createRun({ ...machine, store, ...again, ...(!isDetached && { owner: await ownIdentity() }) });
-    await launchRunner({ ...machine, store, trusted: true });
+    const owner = isDetached ? undefined : await ownIdentity();
+    const run = await launchWhile({ ...machine, store, trusted: true }, () =>
+      createRun({ ...machine, store, ...again, owner }),
+    );
     return isDetached ? queued(store, run, output) : watchToResult(store, run, output, { failOnForgot: false });
   },
 };

@@ -5,7 +5,7 @@ import type { JournalRecord } from '../../protocol/journal.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
 import { createRun, readRecipe, resolveText } from '../../runs/createRun.ts';
-import { launchRunner } from '../../runs/launch.ts';
+import { launchWhile } from '../../runs/launch.ts';
 import { resultOf } from '../../runs/loadRun.ts';
 import { openState } from '../../runs/openState.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
@@ -56,17 +56,9 @@ export const run: Command = {
     const resolved = { ...resolveText(recipeFile, recipeText, { variant, overrides, name }), ...commandOf(program) };
     const isAllowed = program !== undefined || flag(values, 'allow-command');
     const agreedCommand = await agreeTo(resolved.command, isAllowed);
-    const folder = await createRun({
-      ...machine,
-      recipeFile,
-      recipeText,
-      store,
-      variant,
-      resolved,
-      agreedCommand,
-      ...(!detached && { owner: await ownIdentity() }),
-    });
-    await launchRunner({ ...machine, store, trusted: true });
+    const owner = detached ? undefined : await ownIdentity();
+    const asked = { ...machine, recipeFile, recipeText, store, variant, resolved, agreedCommand, owner };
+    const folder = await launchWhile({ ...machine, store, trusted: true }, () => createRun(asked));
     if (detached) return queued(store, folder, output);
     return watchToResult(store, folder, output, { failOnForgot: failOn === 'forgot' });
   },

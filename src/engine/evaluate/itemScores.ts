@@ -134,13 +134,14 @@ function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): E
   switch (item.kind) {
     case 'text':
       if (item.context !== undefined) {
-        const answer = encodeAnswer(item.context, item.text, tokenizer);
-        return textItem(line, [answer]);
+        const answer = answersTo(item.context, tokenizer);
+        return textItem(line, [answer(item.text)]);
       }
       return textItem(line, splitText(whole(item.text).ids, maxLength));
     case 'choice': {
       const { context, choices, gold, delimiter = '' } = item;
-      const sequences = choices.map(choice => encodeAnswer(context, delimiter + choice, tokenizer));
+      const answer = answersTo(context, tokenizer);
+      const sequences = choices.map(choice => answer(delimiter + choice));
       const characters = choices.map(choice => choice.length);
       return { line, sequences, main: gold, characters, conclude: sums => concludeChoice(sums, characters, gold) };
     }
@@ -151,13 +152,16 @@ function encodeItem(item: ProbeItem, tokenizer: Tokenizer, maxLength: number): E
   }
 }
 
-/** The answer's tokens given the context. Blanks at the context's end count to the answer, as tokens begin with them. */
-function encodeAnswer(context: string, choice: string, tokenizer: Tokenizer): ScoredSequence {
+/** An answer's tokens given the context. Blanks at the context's end count to the answer, as tokens begin with them. */
+function answersTo(context: string, tokenizer: Tokenizer): (answer: string) => ScoredSequence {
   const bos = tokenizer.addsBos ? [tokenizer.bosId!] : [];
-  const text = tokenizer.encode(context + choice);
-  const from = bos.length + commonPrefix(text, tokenizer.encode(context.trimEnd()));
-  const ids = Int32Array.from([...bos, ...text]);
-  return { ids, targets: new Uint8Array(ids.length).fill(1, from) };
+  const alone = tokenizer.encode(context.trimEnd());
+  return answer => {
+    const text = tokenizer.encode(context + answer);
+    const from = bos.length + commonPrefix(text, alone);
+    const ids = Int32Array.from([...bos, ...text]);
+    return { ids, targets: new Uint8Array(ids.length).fill(1, from) };
+  };
 }
 
 function meanLoss(sums: SequenceSum[]): ItemScore {
