@@ -14,24 +14,33 @@ export interface HoldfastExports {
 }
 
 export function activate(context: vscode.ExtensionContext): HoldfastExports {
-  const log = vscode.window.createOutputChannel('Holdfast', { log: true });
   const activatedAt = performance.now();
-  const app = once(async () => {
+  const log = vscode.window.createOutputChannel('Holdfast', { log: true });
+  const built = once(async () => {
     const { App } = await import('./host/app.ts');
-    const built = new App(context.extensionUri, log, view, context.workspaceState, activatedAt);
-    context.subscriptions.push(built);
-    await built.begin();
-    return built;
+    const made = new App(context.extensionUri, log, view, context.workspaceState, activatedAt);
+    context.subscriptions.push(made);
+    return made;
   });
+  const app = once(async () => {
+    const begun = await built();
+    await begun.begin();
+    return begun;
+  });
+  /** What the editor restores is put up at once: its page takes its time to load, and so does the list of runs. */
+  const restoring = () => {
+    void app();
+    return built();
+  };
   const view = new RunsView(async () => (await app()).tree, new QueueDrag(app));
   useHome();
   context.subscriptions.push(
     log,
     view,
     registerCommands(app, context, log),
-    ...['run', 'compare', 'check'].map(page => registerPanel(`holdfast.${page}`, app)),
+    ...['run', 'compare', 'check'].map(page => registerPanel(`holdfast.${page}`, restoring)),
     vscode.window.registerWebviewViewProvider('holdfast.metrics', {
-      resolveWebviewView: async view => (await app()).resolveMetrics(view),
+      resolveWebviewView: async view => (await restoring()).resolveMetrics(view),
     }),
     vscode.workspace.onDidOpenTextDocument(document => isRecipeName(document) && void app()),
   );
@@ -39,9 +48,9 @@ export function activate(context: vscode.ExtensionContext): HoldfastExports {
   return { app };
 }
 
-function registerPanel(type: string, app: () => Promise<App>): vscode.Disposable {
+function registerPanel(type: string, restoring: () => Promise<App>): vscode.Disposable {
   return vscode.window.registerWebviewPanelSerializer(type, {
-    deserializeWebviewPanel: async (panel, state) => (await app()).panels.restore(panel, state),
+    deserializeWebviewPanel: async (panel, state) => (await restoring()).panels.restore(panel, state),
   });
 }
 

@@ -21,7 +21,7 @@ export async function outcomeOf(run: RunFolder): Promise<Outcome> {
   const { steps, values } = state.series.get('loss')?.since(0) ?? { steps: [], values: [] };
   return {
     losses: new Map(steps.map((step, index) => [step, values[index] ?? null])),
-    evaluations: new Map(state.evaluations.map(evaluation => [evaluation.step, JSON.stringify(evaluation)])),
+    evaluations: new Map(state.evaluations.all().map(evaluation => [evaluation.step, JSON.stringify(evaluation)])),
     weights: createHash('sha256')
       .update(readFileSync(join(run.model, 'model.safetensors')))
       .digest('hex'),

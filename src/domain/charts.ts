@@ -81,8 +81,8 @@ export interface Curve {
   steps: readonly number[];
   values: readonly (number | null)[];
   /** The interval's ends, one each value. */
-  low?: readonly number[];
-  high?: readonly number[];
+  low?: readonly (number | null)[];
+  high?: readonly (number | null)[];
 }
 
 export interface CurvesChart {
@@ -122,8 +122,9 @@ export function curvesChart({ title, axis, curves, budget, translate: t = inEngl
 
 function band({ steps, low, high }: Curve, x: Scale, y: Scale, look: number): string {
   if (!low || !high || steps.length < 2) return '';
-  const there = steps.map((step, i) => `${n(x(step))},${n(y(high[i]!))}`);
-  const back = steps.map((step, i) => `${n(x(step))},${n(y(low[i]!))}`).reverse();
+  const along = (ends: readonly (number | null)[]) =>
+    steps.flatMap((step, i) => (ends[i] == null ? [] : [`${n(x(step))},${n(y(ends[i]))}`]));
+  const [there, back] = [along(high), along(low).reverse()];
   return `<polygon points="${[...there, ...back].join(' ')}" fill="${colourOf(look)}" fill-opacity="0.15"/>`;
 }
 

@@ -43,8 +43,8 @@ function referenceOf(runs: readonly RunView[]): RunView | undefined {
   return measured.find(({ result }) => sizes.get(result!.comparison!) === largest);
 }
 
-function unmeasured({ result, evaluations, status }: RunView, t: Translate): string | undefined {
-  if (evaluations.length === 0) return t('not measured yet ({0})', status);
+function unmeasured({ result, evaluation, status }: RunView, t: Translate): string | undefined {
+  if (evaluation === null) return t('not measured yet ({0})', status);
   if (Object.keys(result?.learning ?? {}).length === 0)
     return t('it has no data.eval, so nothing says what it learned');
   if (Object.keys(result?.forgetting ?? {}).length === 0)

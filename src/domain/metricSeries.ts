@@ -4,9 +4,9 @@
  */
 import type { Buckets, NewPoints } from '../protocol/panel.ts';
 
-export type SeriesBuckets = Pick<Buckets, 'steps' | 'min' | 'max' | 'last'>;
+export type SeriesBuckets = Omit<Buckets, 'run' | 'name'>;
 
-export type Points = Pick<NewPoints, 'steps' | 'values'>;
+export type Points = Omit<NewPoints, 'run' | 'name'>;
 
 /** Every point, gaps as NaN. */
 export interface SeriesSnapshot {

@@ -1,5 +1,6 @@
 /** A report as files: the Markdown, and its pictures in a folder beside it. Says what they hold; writes nothing. */
 import type { ComparisonView } from '../protocol/panel.ts';
+import { estimateBuckets } from './estimates.ts';
 import type { MetricSeries } from './metricSeries.ts';
 import { markdownReport } from './report.ts';
 import { type Picture, reportPictures } from './reportPictures.ts';
@@ -27,7 +28,8 @@ export function reportFiles(
   seriesOf: (runId: string, name: string) => MetricSeries | undefined,
   { title, stem, translate }: ReportNames,
 ): ReportFiles {
-  const pointsOf = (run: string, name: string) => seriesOf(run, name)?.buckets(undefined, undefined, columns);
+  const pointsOf = (run: string, name: string) =>
+    estimateBuckets(series => seriesOf(run, series), name, undefined, undefined, columns);
   const pictures = reportPictures(comparison, pointsOf, translate);
   const folder = `${stem}-pictures`;
   const placed = pictures.map(({ file, alt }) => ({ path: `${folder}/${file}`, alt }));

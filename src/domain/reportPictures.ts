@@ -20,7 +20,7 @@ export function reportPictures(comparison: ComparisonView, seriesOf: SeriesOf, t
   return [
     ...sets.map(set => planePicture(comparison, set, t)),
     ...lossPicture(comparison.runs, seriesOf, t),
-    ...sets.flatMap(set => forgettingPicture(comparison, set, t)),
+    ...sets.flatMap(set => forgettingPicture(comparison, set, seriesOf, t)),
   ];
 }
 
@@ -55,10 +55,15 @@ function lossPicture(runs: RunView[], seriesOf: SeriesOf, t: Translate): Picture
   return [{ file: 'loss.svg', alt: title, svg }];
 }
 
-function forgettingPicture({ runs, budgets, plane }: ComparisonView, set: string, t: Translate): Picture[] {
+function forgettingPicture(
+  { runs, budgets, plane }: ComparisonView,
+  set: string,
+  seriesOf: SeriesOf,
+  t: Translate,
+): Picture[] {
   const labels = runLabels(runs);
   const compared = runs.filter(({ id }) => plane.some(({ run }) => run === id));
-  const curves = compared.flatMap(run => forgettingCurve(run, set, labels[run.id] ?? run.id));
+  const curves = compared.flatMap(run => forgettingCurve(run, set, labels[run.id] ?? run.id, seriesOf));
   if (curves.every(({ steps }) => steps.length < 2)) return [];
   const title = t('Forgetting of {0} during training, with its 95 % interval', set);
   const budget = budgets[set]?.unit === 'points' ? undefined : budgets[set]?.value;
@@ -68,19 +73,9 @@ function forgettingPicture({ runs, budgets, plane }: ComparisonView, set: string
   ];
 }
 
-function forgettingCurve({ evaluations }: RunView, set: string, label: string): Curve[] {
-  const points = evaluations.flatMap(({ step, estimates }) => {
-    const estimate = estimates[`forgetting.${set}`];
-    return estimate ? [[step, ...estimate] as const] : [];
-  });
-  if (points.length === 0) return [];
-  return [
-    {
-      label,
-      steps: points.map(([step]) => step),
-      values: points.map(([, value]) => value),
-      low: points.map(([, , low]) => low),
-      high: points.map(([, , , high]) => high),
-    },
-  ];
+function forgettingCurve({ id }: RunView, set: string, label: string, seriesOf: SeriesOf): Curve[] {
+  const series = seriesOf(id, `forgetting.${set}`);
+  if (!series) return [];
+  const { steps, last: values, low, high } = series;
+  return [{ label, steps, values, low, high }];
 }

@@ -9,7 +9,7 @@ export interface RunChanges {
   grown: GrownLists;
 }
 
-const growing = ['evaluations', 'samples', 'marks'] as const satisfies (keyof GrownLists)[];
+const growing = ['samples', 'marks'] as const satisfies (keyof GrownLists)[];
 const isGrowing = (key: keyof RunView): key is keyof GrownLists => (growing as readonly string[]).includes(key);
 
 /** `null` when nothing changed: parts that are the very same, or that read the same, did not. */

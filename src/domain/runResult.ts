@@ -8,7 +8,7 @@ import { worstVerdict } from './statistics.ts';
 export function runResult(state: RunState, status: RunStatus): RunResult {
   const { identity, prepared, finished, series, redone } = state;
   const { id, folder, name, recipe, variant } = identity;
-  const last = state.evaluations.at(-1);
+  const last = state.evaluations.newest;
   const forgetting = mapValues(last?.forgetting ?? {}, setResult);
   const error = errorOf(state, status);
   const loss = series.get('loss');
@@ -28,7 +28,7 @@ export function runResult(state: RunState, status: RunStatus): RunResult {
     loss: { first: loss?.first ?? null, last: loss?.last ?? null },
     learning: mapValues(last?.learning ?? {}, estimate),
     forgetting,
-    kl: klOf(last),
+    kl: klOf(last ?? undefined),
     verdict: worstVerdict(Object.values(forgetting).map(({ verdict }) => verdict)),
     stepZero: stepZeroOf(state),
     runtime: prepared?.runtime ?? null,
@@ -87,7 +87,7 @@ function warningsOf({ prepared, series, gaps, unheard, evaluations }: RunState):
     warnings.push(`The curve lacks steps ${from} to ${to}: they were trained while the runner was gone.`);
   }
   if (gaps > 0) warnings.push(`The journal lacks ${gaps} records; numbers may be incomplete.`);
-  if (evaluations.length > 0 && !evaluations.at(-1)!.final)
+  if (evaluations.newest?.final === false)
     warnings.push('The numbers come from the subset scored during the run, not from all items.');
   return warnings;
 }

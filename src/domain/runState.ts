@@ -6,12 +6,13 @@ import type { JournalRecord } from '../protocol/journal.ts';
 import type { RunView } from '../protocol/panel.ts';
 import type { ErrorReport, RunResult, RunStatus } from '../protocol/result.ts';
 import type { EvaluatedEvent, PreparedEvent, SampleEvent, SeriesEvent, StepEvent } from '../protocol/trainer.ts';
+import { intervalEnds } from './estimates.ts';
+import { type Evaluation, Evaluations, type EvaluationsSnapshot } from './evaluations.ts';
 import { MetricSeries, type SeriesSnapshot } from './metricSeries.ts';
-import { pastEvaluation } from './pastEvaluation.ts';
 import { addRedone, type Redone, redoneText } from './redone.ts';
 import { runResult } from './runResult.ts';
 import { lossUnit } from './scores.ts';
-import { worstVerdict } from './statistics.ts';
+import { type Interval, worstVerdict } from './statistics.ts';
 import { StepClock, type Tick } from './stepClock.ts';
 import { inEnglish, setSentence, statusText, type Translate, verdictNote } from './words.ts';
 
@@ -52,11 +53,14 @@ export interface RunSnapshot {
   declared: RunView['catalogue'];
   nextSeq: number | null;
   series: [string, SeriesSnapshot][];
+  evaluations: EvaluationsSnapshot;
 }
 
 export class RunState {
   readonly identity: RunIdentity;
+  /** Also the ends of intervals, see `intervalEnds`, and what older attempts did. */
   readonly series = new Map<string, MetricSeries>();
+  readonly evaluations: Evaluations;
 
   attempt = 1;
   step = 0;
@@ -69,7 +73,6 @@ export class RunState {
   prepared: RunView['prepared'] = null;
   stepZero: RunView['stepZero'] = null;
   samples: RunView['samples'] = [];
-  evaluations: Untyped<EvaluatedEvent>[] = [];
   marks: RunView['marks'] = [];
   finished: { reason: string; step: number; seconds: number; tokens: number; peakMemoryBytes: number } | null = null;
   failure: ErrorReport | null = null;
@@ -88,12 +91,14 @@ export class RunState {
   #catalogue: RunView['catalogue'] | null = [];
   #nextSeq: number | null = null;
 
-  constructor(identity: RunIdentity) {
+  constructor(identity: RunIdentity, evaluations = new Evaluations()) {
     this.identity = identity;
+    this.evaluations = evaluations;
   }
 
-  static restore(identity: RunIdentity, { told, ticks, declared, nextSeq, series }: RunSnapshot): RunState {
-    const state = Object.assign(new RunState(identity), told);
+  static restore(identity: RunIdentity, snapshot: RunSnapshot): RunState {
+    const { told, ticks, declared, nextSeq, series, evaluations } = snapshot;
+    const state = Object.assign(new RunState(identity, Evaluations.restore(evaluations)), told);
     state.#clock = new StepClock(ticks);
     for (const entry of declared) state.#declare(entry);
     state.#nextSeq = nextSeq;
@@ -103,13 +108,14 @@ export class RunState {
 
   /** All that was folded so far; folding on does not change it. */
   snapshot(): RunSnapshot {
-    const { identity: _, series, ...told } = this;
+    const { identity: _, series, evaluations, ...told } = this;
     return {
       told,
       ticks: [...this.#clock.ticks],
       declared: this.catalogue,
       nextSeq: this.#nextSeq,
       series: snapshots(series),
+      evaluations: evaluations.snapshot(),
     };
   }
 
@@ -126,7 +132,7 @@ export class RunState {
       if (!name.startsWith(earlierPrefix)) this.#seriesOf(name).addAll(series.upTo(step));
     }
     const before = (at: { step: number }): boolean => at.step <= step;
-    this.evaluations = parent?.evaluations.filter(before) ?? [];
+    if (parent) this.evaluations.addAll(parent.evaluations, step);
     this.samples = parent?.samples.filter(before) ?? [];
     this.marks = parent?.marks.filter(before) ?? [];
     this.step = step;
@@ -163,8 +169,7 @@ export class RunState {
       startedAt,
       colour,
       catalogue,
-      evaluation: this.evaluations.at(-1) ?? null,
-      evaluations: this.evaluations.map(pastEvaluation),
+      evaluation: this.evaluations.newest,
       samples,
       marks,
       resumed: this.redone && { fromStep: this.redone.fromStep, text: redoneText(this.redone, translate) },
@@ -282,10 +287,8 @@ export class RunState {
   }
 
   /** Evaluations are series too: forgetting and KL by set, and the loss on held-out task rows. */
-  #evaluated(event: Untyped<EvaluatedEvent>): (keyof RunView)[] {
-    const { evaluations } = this;
-    const isNewest = (evaluations.at(-1)?.step ?? -1) < event.step;
-    this.evaluations = [...(isNewest ? evaluations : evaluations.filter(({ step }) => step < event.step)), event];
+  #evaluated(event: Evaluation): (keyof RunView)[] {
+    this.evaluations.add(event);
     const points: [string, SeriesEvent['lane'], number | null][] = [
       ...Object.entries(event.forgetting).map(
         ([set, { value }]) => [`forgetting.${set}`, 'forgetting', value] as [string, 'forgetting', number],
@@ -302,7 +305,17 @@ export class RunState {
       if (!this.#declared.has(name)) this.#declare({ name, unit: lossUnit, lane });
       this.#seriesOf(name).append(event.step, value);
     }
-    return ['evaluations', 'catalogue', 'verdict', 'result'];
+    this.#takeIntervals('forgetting', event.step, event.forgetting);
+    this.#takeIntervals('learning', event.step, event.learning);
+    return ['evaluation', 'catalogue', 'verdict', 'result'];
+  }
+
+  #takeIntervals(kind: string, step: number, scores: Record<string, Interval>): void {
+    for (const [set, interval] of Object.entries(scores)) {
+      const [low, high] = intervalEnds(`${kind}.${set}`);
+      this.#seriesOf(low).append(step, interval.low);
+      this.#seriesOf(high).append(step, interval.high);
+    }
   }
 
   #mark(step: number, kind: RunView['marks'][number]['kind'], text: string): (keyof RunView)[] {
@@ -321,7 +334,7 @@ export class RunState {
       this.#seriesOf(`${earlierPrefix}${name}`).addAll(tail);
     }
     const before = ({ step }: { step: number }): boolean => step <= fromStep;
-    this.evaluations = this.evaluations.filter(before);
+    this.evaluations.cutAfter(fromStep);
     this.samples = this.samples.filter(before);
     this.marks = this.marks.filter(before);
     this.unheard = this.unheard.filter(({ from }) => from <= fromStep);
@@ -329,7 +342,7 @@ export class RunState {
     this.step = fromStep;
     this.redone = { attempt, fromStep, checkpoint, steps: 0, largest: 0, firstAt: null };
     this.#mark(fromStep, 'resumed', checkpoint);
-    return ['step', 'catalogue', 'evaluations', 'samples', 'marks', 'verdict', 'result', 'statusText', 'resumed'];
+    return ['step', 'catalogue', 'evaluation', 'samples', 'marks', 'verdict', 'result', 'statusText', 'resumed'];
   }
 
   /** Each step that is done again is held beside what came of it before. */
@@ -351,7 +364,7 @@ export class RunState {
   }
 
   #verdict(t: Translate): RunView['verdict'] {
-    const last = this.evaluations.at(-1);
+    const last = this.evaluations.newest;
     if (!last) return { overall: null, lines: [], note: '' };
     const sets = Object.entries(last.forgetting);
     if (sets.length === 0)

@@ -35,7 +35,6 @@ export class App implements vscode.Disposable {
   metrics: MetricsView | undefined;
   readonly #view: RunsView;
   readonly #memory: vscode.Memento;
-  readonly #activatedAt: number;
   readonly #parts: vscode.Disposable[];
 
   /** `activatedAt` by the clock of `performance`: since then the editor may restore panels. */
@@ -47,7 +46,6 @@ export class App implements vscode.Disposable {
     activatedAt: number,
   ) {
     this.#memory = memory;
-    this.#activatedAt = activatedAt;
     const around = { extension, log };
     this.extension = extension;
     this.log = log;
@@ -66,6 +64,7 @@ export class App implements vscode.Disposable {
       this.recipes,
       this.model,
       this.panels,
+      new LeftPanels(memory, this.panels, performance.now() - activatedAt),
       this.queues,
       this.tree,
       view.attach(this.tree, this.model),
@@ -87,7 +86,6 @@ export class App implements vscode.Disposable {
   async begin(): Promise<void> {
     await this.model.refresh();
     await this.queues.refresh();
-    this.#parts.push(new LeftPanels(this.#memory, this.panels, performance.now() - this.#activatedAt));
     this.#parts.push(new ServedQueues(this.model, this.queues, this.service, this.log));
     void this.#askForLeftAlone(this.model.runs);
   }

@@ -107,7 +107,6 @@ export interface RunView {
   catalogue: (Omit<SeriesEvent, 'type'> & { earlier?: boolean })[];
   /** The newest. */
   evaluation: Omit<EvaluatedEvent, 'type'> | null;
-  evaluations: PastEvaluation[];
   samples: Omit<SampleEvent, 'type'>[];
   marks: { step: number; kind: 'checkpoint' | 'stopRule' | 'resumed'; text: string }[];
   /** Where the present attempt took up, and whether what it did again came out the same, in words. */
@@ -125,15 +124,8 @@ export interface RunView {
   error: ErrorReport | null;
 }
 
-/** What a curve needs of an evaluation: after hours of training there are thousands. */
-export interface PastEvaluation {
-  step: number;
-  /** With their 95 % intervals, by the name of the series, to as many digits as eyes can tell apart. */
-  estimates: Record<string, [value: number, low: number, high: number]>;
-}
-
 /** Lists of a run that grow at their end. */
-export type GrownLists = Partial<Pick<RunView, 'evaluations' | 'samples' | 'marks'>>;
+export type GrownLists = Partial<Pick<RunView, 'samples' | 'marks'>>;
 
 /** Min/max per pixel column over the full series: extremes are never lost. Equal lengths, ascending steps. */
 export interface Buckets {
@@ -144,6 +136,9 @@ export interface Buckets {
   min: (number | null)[];
   max: (number | null)[];
   last: (number | null)[];
+  /** Of estimates: what the 95 % intervals of a bucket cover together. */
+  low?: (number | null)[];
+  high?: (number | null)[];
 }
 
 export interface NewPoints {
@@ -151,6 +146,9 @@ export interface NewPoints {
   name: string;
   steps: number[];
   values: (number | null)[];
+  /** Of estimates: their 95 % intervals. */
+  low?: (number | null)[];
+  high?: (number | null)[];
 }
 
 export interface CheckView {

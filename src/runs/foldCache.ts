@@ -14,11 +14,11 @@ import type { RunFolder } from './runFolder.ts';
 import { openChecked, readBytes, writeFileSafely } from './safeFile.ts';
 
 /** Raised when a state is folded or kept in another way. */
-export const foldVersion = 1;
-/** A shorter journal is read in less than a tenth of a second. */
-const leastBytes = 4 * 2 ** 20;
+export const foldVersion = 2;
+/** A shorter journal is read in some hundredths of a second. */
+const leastBytes = 2 * 2 ** 20;
 /** Of a journal that grows, at most this part is read twice. */
-const mostUnkept = 0.1;
+const mostUnkept = 0.03;
 /** Of all files together; the longest unwritten go first. */
 const mostBytes = 512 * 2 ** 20;
 /** Of the journal before the reader, compared as they are. */

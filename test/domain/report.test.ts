@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { curvesChart, planeChart } from '../../src/domain/charts.ts';
 import { compareRuns } from '../../src/domain/comparison.ts';
+import { estimateBuckets } from '../../src/domain/estimates.ts';
 import { markdownReport } from '../../src/domain/report.ts';
 import { reportPictures } from '../../src/domain/reportPictures.ts';
 import { escapeXml, linearScale } from '../../src/domain/svg.ts';
@@ -33,10 +34,7 @@ function finishedRun(variant: string, learned: number, forgot: number, name = 't
 const journals = [finishedRun('plain', 2, 0.4), finishedRun('replay', 1.9, 0.03), finishedRun('narrow', 1.8, 0.38)];
 const comparison = compareRuns(journals.map(journal => journal.view('finished')));
 const seriesOf = (run: string, name: string) =>
-  journals
-    .find(({ state }) => state.identity.id === run)
-    ?.state.series.get(name)
-    ?.buckets();
+  estimateBuckets(series => journals.find(({ state }) => state.identity.id === run)?.state.series.get(series), name);
 
 test('a report holds table, verdicts, sets, cost, settings and what the numbers do not say', () => {
   const report = markdownReport(comparison, { title: 'Support tone' });

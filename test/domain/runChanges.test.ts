@@ -44,8 +44,8 @@ test('what changed, applied to what was shown, is what is: one by one, and joine
 
 test('nothing new is nothing to tell; of a list that grew only the new is told', () => {
   assert.equal(changesOf(story[4]!, story[5]!), null);
-  const { changes, grown } = changesOf(story[0]!, story[1]!)!;
-  assert.equal('evaluations' in changes, false);
-  assert.deepEqual(grown, { evaluations: story[1]!.evaluations });
-  assert.equal('evaluations' in changesOf(story[5]!, story[6]!)!.changes, true);
+  const { changes, grown } = changesOf(story[2]!, story[3]!)!;
+  assert.equal('samples' in changes, false);
+  assert.deepEqual(grown, { samples: story[3]!.samples });
+  assert.equal('samples' in changesOf(story[5]!, story[6]!)!.changes, true);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deserialize, serialize } from 'node:v8';
+import { estimateBuckets, estimatesSince } from '../../src/domain/estimates.ts';
 import { RunState } from '../../src/domain/runState.ts';
 import type { JournalRecord } from '../../src/protocol/journal.ts';
 import { foldVersion } from '../../src/runs/foldCache.ts';
@@ -99,11 +100,37 @@ test('evaluations become series of forgetting, KL and held-out loss, declared in
   assert.equal(journal.state.series.get('loss.eval')?.last, 2);
 });
 
+test('the intervals of estimates are told with their points, and go with them', () => {
+  const journal = new FakeJournal();
+  for (const step of [10, 20, 30]) journal.say(evaluated(step, 1, { general: setScore(step / 100) }));
+  const seriesOf = (name: string) => journal.state.series.get(name);
+  const { low, high } = setScore(0.2);
+  const points = estimatesSince(seriesOf, 'forgetting.general', 1)!;
+  assert.deepEqual(
+    [points.steps, points.values],
+    [
+      [20, 30],
+      [0.2, 0.3],
+    ],
+  );
+  assert.deepEqual([points.low?.[0], points.high?.[0]], [low, high]);
+  const whole = estimateBuckets(seriesOf, 'forgetting.general', 0, 40, 1)!;
+  assert.deepEqual([whole.low, whole.high], [[setScore(0.1).low], [setScore(0.3).high]], 'what all of them cover');
+  assert.equal(estimateBuckets(seriesOf, 'kl.train')?.low, undefined);
+  assert.ok(
+    journal.state.catalogue.every(({ name }) => !name.includes('/')),
+    'their ends are no curves',
+  );
+  journal.attempt = 2;
+  journal.say({ type: 'resumed', fromStep: 20, checkpoint: 'a1-step-20' });
+  assert.deepEqual(estimateBuckets(seriesOf, 'forgetting.general')?.low, [setScore(0.1).low, low]);
+});
+
 test('the final evaluation replaces the one of the same step: all items, weights as saved', () => {
   const journal = new FakeJournal()
     .say(evaluated(50, 1, { general: general(0.2, 'forgot') }))
     .say(evaluated(50, 1, { general: general(0.03, 'kept') }, true));
-  assert.equal(journal.view().evaluations.length, 1);
+  assert.equal(journal.state.evaluations.length, 1);
   assert.equal(journal.state.series.get('forgetting.general')?.last, 0.03);
   assert.equal(journal.view().verdict.overall, 'kept');
 });
@@ -132,7 +159,7 @@ test('a resume hides what the older attempt did after the checkpoint, and shows 
   journal.say({ type: 'resumed', fromStep: 50, checkpoint: 'a1-step-50' });
   assert.equal(journal.state.step, 50);
   assert.equal(journal.state.series.get('loss')?.lastStep, 50);
-  assert.deepEqual(journal.view().evaluations, []);
+  assert.equal(journal.view().evaluation, null);
   assert.equal(journal.view().error, null, 'the older end is past');
   assert.deepEqual(
     journal.view().marks.map(({ kind, step }) => [kind, step]),
@@ -194,7 +221,7 @@ test("a fork's curve begins with its parent's, up to where it left it", () => {
   fork.say({ type: 'resumed', fromStep: 40, checkpoint: 'a1-step-40' }).steps(41, 45, () => 2);
   assert.equal(fork.state.series.get('loss')?.length, 45);
   assert.deepEqual(fork.state.series.get('loss')?.since(38).values, [1, 1, 2, 2, 2, 2, 2]);
-  assert.equal(fork.view().evaluations.length, 1);
+  assert.equal(fork.state.evaluations.length, 1);
   assert.equal(parent.state.series.get('loss')?.length, 70);
   const orphan = new FakeJournal();
   orphan.state.inherit(null, 40);
@@ -381,8 +408,8 @@ test('what a snapshot holds is what its version says: whoever adds a field raise
   assert.deepEqual(
     [foldVersion, Object.keys(told).join(' ')],
     [
-      1,
-      'attempt step steps progress startedAt seenAt trainer prepared stepZero samples evaluations marks finished failure brokenRule exit peakMemoryBytes redone gaps unheard',
+      2,
+      'attempt step steps progress startedAt seenAt trainer prepared stepZero samples marks finished failure brokenRule exit peakMemoryBytes redone gaps unheard',
     ],
   );
 });

@@ -3,9 +3,20 @@
  * with every point of it. One editor serves all.
  */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sendControl } from '../../src/runs/control.ts';
 import { findMarked } from '../../src/runs/markedProcesses.ts';
 import { RunFolder } from '../../src/runs/runFolder.ts';
@@ -30,6 +41,7 @@ const mostRanges = 10;
 /** Half a minute of steps. */
 const tailBytes = 2 ** 20;
 const patienceMs = 10_000;
+const lookPauseMs = 500;
 const reloadPatienceMs = 20_000;
 /** Moments at which the editor had to be told twice. */
 const askedAgain: string[] = [];
@@ -43,6 +55,7 @@ test(`a run goes on through ${reloads} reloads of the window and ${kills} SIGKIL
     void dialog.accept().catch(() => {});
   });
   await editor.page.context().addInitScript(noteDrawn);
+  noteActivations(editor);
   await editor.openFile('support-tone.tune.yaml');
   const made = await startByLens(editor, 'Plain');
   const run = new RunFolder(path.basename(made), made);
@@ -99,8 +112,9 @@ function noteDrawn(): void {
   }, 20);
 }
 
-/** Once the panel shows that step, and since when. */
+/** Once the panel shows that step, and since when: it writes that down itself, and looks would slow it down. */
 async function panelAt(editor: Workbench, step: number): Promise<{ frame: Frame; at: number } | undefined> {
+  await sleep(lookPauseMs);
   for (const frame of editor.page.frames()) {
     try {
       if ((await frame.locator(runPage).count()) === 0) continue;
@@ -239,12 +253,11 @@ const loadOf = (editor: Workbench): Promise<number | null> =>
 async function killExtensionHost(editor: Workbench, moment: string): Promise<number> {
   const killed = extensionHosts(editor);
   assert.ok(killed.length > 0, 'no extension host was found');
-  // A window keeps its log over its hosts' ends: the new host makes its folder anew, at a time of its own.
-  for (const folder of logFolders(editor)) rmSync(folder, { recursive: true });
+  const before = activations(editor).length;
   for (const pid of killed) process.kill(pid, 'SIGKILL');
   return until(`${moment}: activation in a new extension host`, async () => {
     await allowRestart(editor);
-    return activations(editor).at(-1);
+    return activations(editor).slice(before).at(-1);
   });
 }
 
@@ -255,16 +268,21 @@ async function allowRestart(editor: Workbench): Promise<void> {
   if (await restart.isVisible()) await restart.click({ timeout: 1000 }).catch(() => {});
 }
 
-/** When Holdfast was activated in each window: the first thing it does is to open its log. */
+/** When the code of the extension began to load, in each host that did so. */
 const activations = (editor: Workbench): number[] =>
-  logFolders(editor)
-    .map(folder => statSync(folder).birthtimeMs)
-    .sort((a, b) => a - b);
+  existsSync(activationsFile(editor))
+    ? readFileSync(activationsFile(editor), 'utf8').trim().split('\n').map(Number)
+    : [];
 
-function logFolders(editor: Workbench): string[] {
-  const logs = path.join(editor.server.folder, 'data/logs');
-  if (!existsSync(logs)) return [];
-  return (readdirSync(logs, { recursive: true }) as string[])
-    .filter(name => path.basename(name) === 'holdfast.holdfast')
-    .map(name => path.join(logs, name));
+const activationsFile = (editor: Workbench): string => path.join(editor.server.folder, 'activations');
+
+/** Hosts that come from now on write it down: the test editor itself keeps no log of it. */
+function noteActivations(editor: Workbench): void {
+  const extensions = path.join(editor.server.folder, 'extensions');
+  const installed = readdirSync(extensions).find(name => name.startsWith('holdfast.'));
+  assert.ok(installed, 'the extension is installed');
+  const dist = path.join(extensions, installed, 'dist');
+  renameSync(path.join(dist, 'extension.cjs'), path.join(dist, 'noted.cjs'));
+  const note = `require('node:fs').appendFileSync(${JSON.stringify(activationsFile(editor))}, Date.now() + '\\n');`;
+  writeFileSync(path.join(dist, 'extension.cjs'), `${note}\nmodule.exports = require('./noted.cjs');\n`);
 }

@@ -143,10 +143,10 @@ suite('Pages that were taken over', () => {
       assert(nonces[0]!.length >= 20);
       assert(!second.webview.html.includes(nonces[0]!), 'a nonce came twice');
       assert.doesNotMatch(policy, /unsafe|\*(?!\.)|http:|connect-src|frame-src|worker-src/);
-      assert.equal(html.match(/<script/g)?.length, 1);
+      assert.equal(html.match(/<script nonce/g)?.length, 1);
+      assert.equal(html.match(/<\/script/g)?.length, 1);
       assert.deepEqual(Object.keys(options).sort(), ['enableScripts', 'localResourceRoots']);
-      const roots = options.localResourceRoots!.map(({ path }) => path.slice(app.extension.path.length));
-      assert.deepEqual(roots, ['/dist/webview', '/media']);
+      assert.deepEqual(options.localResourceRoots, [], 'it loads nothing');
     });
   }
 

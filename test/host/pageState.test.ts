@@ -21,7 +21,7 @@ suite('What a page holds', () => {
     await closeAll();
   });
 
-  test('whole states that are asked for while a run goes on neither double nor lose an evaluation', async () => {
+  test('whole states that are asked for while a run goes on neither double nor lose a checkpoint', async () => {
     useFakeTrainer({ steps: 100_000_000, rate: 400 });
     const { uri } = await openExample('support-tone');
     const id = await vscode.commands.executeCommand<string>('holdfast.startReplay', uri);
@@ -44,14 +44,14 @@ suite('What a page holds', () => {
     for (let look = 0; look < 60; look++) {
       channel.stateChanged();
       await sleep(10 + ((look * 37) % 90));
-      const steps: number[] = (shown as RunView | null)?.evaluations.map(({ step }) => step) ?? [];
-      const known = followed.view().evaluations.map(({ step }) => step);
+      const steps: number[] = (shown as RunView | null)?.marks.map(({ step }) => step) ?? [];
+      const known = followed.view().marks.map(({ step }) => step);
       assert.deepEqual(steps, known.slice(0, steps.length), `look ${look}`);
     }
     assert(states > 10, `${states} states`);
     await until('all of it', () => {
-      const { evaluations } = followed.view();
-      return evaluations.length > 20 && (shown?.evaluations.length ?? 0) > evaluations.length - 3;
+      const { marks } = followed.view();
+      return marks.length > 20 && (shown?.marks.length ?? 0) > marks.length - 3;
     });
     channel.dispose();
     feed.dispose();

@@ -60,8 +60,8 @@ export class FakeHost {
   finish(): void {
     const fake = fakeRun({ arm: 'replay', steps: 200 });
     this.runs = [fake];
-    const { evaluation, evaluations, verdict, result, status, statusText, marks, step } = fake.view;
-    const changes = { evaluation, evaluations, verdict, result, status, statusText, marks, step, secondsLeft: null };
+    const { evaluation, verdict, result, status, statusText, marks, step } = fake.view;
+    const changes = { evaluation, verdict, result, status, statusText, marks, step, secondsLeft: null };
     this.post({ type: 'run', id: fake.view.id, changes });
   }
 
@@ -106,7 +106,6 @@ export class FakeHost {
       const fake = fakeRun({ at: 0 });
       Object.assign(fake.view, {
         evaluation: null,
-        evaluations: [],
         samples: [],
         catalogue: [],
         stepZero: null,

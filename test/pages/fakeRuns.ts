@@ -2,7 +2,6 @@
  * Made-up runs for the pages' tests and pictures: what a host would send of a real one. The curves are formulas, the
  * strings are hostile.
  */
-import { pastEvaluation } from '../../src/domain/pastEvaluation.ts';
 import type { Buckets, CheckView, ComparisonView, NewPoints, RunView } from '../../src/protocol/panel.ts';
 import type { SetScore } from '../../src/protocol/trainer.ts';
 
@@ -66,7 +65,6 @@ export function fakeRun(
     colour: arms.indexOf(arm),
     catalogue: catalogue(arm),
     evaluation: evaluations.at(-1)!,
-    evaluations: evaluations.map(pastEvaluation),
     samples: evaluations.flatMap(({ step }) => samples(step, steps)),
     marks: [
       ...range(Math.round(steps / 4), at, Math.round(steps / 4)).map(step => ({
@@ -101,7 +99,7 @@ export function fakeRun(
 /** Eight thousand evaluations and as many checkpoints. */
 export function hoursOfRun(): FakeRun {
   const fake = fakeRun({ arm: 'replay', steps: 210_000, at: 200_000, every: 25 });
-  const marks = fake.view.evaluations.map(({ step }) => ({ step, kind: 'checkpoint' as const, text: `step-${step}` }));
+  const marks = range(0, 200_000, 25).map(step => ({ step, kind: 'checkpoint' as const, text: `step-${step}` }));
   Object.assign(fake.view, { marks, samples: [] });
   return fake;
 }
@@ -154,7 +152,15 @@ export function fakeBuckets(
     buckets.max.push(max);
     buckets.last.push(last);
   }
-  return buckets;
+  return { ...buckets, ...intervalsAt(fake, wanted.name, buckets.steps) };
+}
+
+/** A bucket has that of its first evaluation, which is near enough. */
+function intervalsAt({ evaluationAt }: FakeRun, name: string, steps: number[]): Pick<Buckets, 'low' | 'high'> {
+  const [kind, set] = name.split('.') as [string, string?];
+  if ((kind !== 'forgetting' && kind !== 'learning') || !set) return {};
+  const intervals = steps.map(step => evaluationAt(step)[kind][set]);
+  return { low: intervals.map(at => at?.low ?? null), high: intervals.map(at => at?.high ?? null) };
 }
 
 export function fakePoints(fake: FakeRun, names: string[], from: number, to: number): NewPoints[] {
@@ -166,7 +172,7 @@ export function fakePoints(fake: FakeRun, names: string[], from: number, to: num
       points.steps.push(step);
       points.values.push(value);
     }
-    return points;
+    return { ...points, ...intervalsAt(fake, name, points.steps) };
   });
 }
 

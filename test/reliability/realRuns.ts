@@ -69,7 +69,7 @@ export async function outcomeOf(
   const { state } = await loadRun(run);
   return {
     losses: lossesOf(state),
-    evaluations: state.evaluations,
+    evaluations: state.evaluations.all(),
     weights: sha256(join(run.model, 'model.safetensors')),
   };
 }

@@ -126,12 +126,12 @@ test('a fold goes with a run that is deleted for good', async () => {
   await forgetFold(known.run);
 });
 
-test('short journals are not kept; of long ones at most a tenth is read twice', () => {
+test('short journals are not kept; of long ones at most three hundredths are read twice', () => {
   const mebibyte = 2 ** 20;
-  assert.equal(isWorthKeeping(3 * mebibyte, 0), false);
-  assert.equal(isWorthKeeping(5 * mebibyte, 0), true);
-  assert.equal(isWorthKeeping(100 * mebibyte, 91 * mebibyte), false);
-  assert.equal(isWorthKeeping(100 * mebibyte, 89 * mebibyte), true);
+  assert.equal(isWorthKeeping(1.5 * mebibyte, 0), false);
+  assert.equal(isWorthKeeping(2.5 * mebibyte, 0), true);
+  assert.equal(isWorthKeeping(100 * mebibyte, 97.5 * mebibyte), false);
+  assert.equal(isWorthKeeping(100 * mebibyte, 96.5 * mebibyte), true);
 });
 
 test('above the limit the folds that were longest not written go first', async () => {

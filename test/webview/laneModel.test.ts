@@ -118,17 +118,6 @@ test('a budget is drawn in the lane of its unit, once for sets that share it', (
   assert.deepEqual(runExtras(run).budgets(loss), []);
 });
 
-test('every evaluation gives its interval to the forgetting lines', () => {
-  const { view: run, evaluationAt } = fakeRun({ at: 84 });
-  const intervals = runExtras(run).intervals.get(`${run.id}/forgetting.facts`)!;
-  assert.deepEqual(
-    intervals.map(({ step }) => step),
-    [0, 25, 50, 75],
-  );
-  const { low, high } = evaluationAt(75).forgetting.facts!;
-  assert.deepEqual(intervals.at(-1), { step: 75, low: Number(low.toPrecision(6)), high: Number(high.toPrecision(6)) });
-});
-
 test('what an older attempt did is a faint line under the same name and look, and no line of a comparison', () => {
   const loss = { name: 'loss', unit: 'nats/token', lane: 'loss' as const };
   const branch = { ...loss, name: 'earlier/loss', earlier: true };

@@ -7,14 +7,13 @@ test('a table has a row for each step at which any line has a value', () => {
   const loss = new SeriesData();
   loss.replace({ steps: [0, 2], min: [1, 3], max: [2, 3], last: [1.5, 3] });
   const facts = new SeriesData();
-  facts.append({ steps: [2], values: [0.04] });
+  facts.append({ steps: [2], values: [0.04], low: [0.01], high: [0.07] });
   const series = new Map([
     ['loss', loss],
     ['facts', facts],
   ]);
   const rows = tableRows([{ key: 'loss' }, { key: 'facts' }], {
     data: key => series.get(key)!,
-    intervals: key => (key === 'facts' ? [{ step: 2, low: 0.01, high: 0.07 }] : []),
     range: () => [0, 10],
   });
   assert.deepEqual(rows, [
@@ -26,6 +25,6 @@ test('a table has a row for each step at which any line has a value', () => {
 test('a value that is not finite is said in words', () => {
   const data = new SeriesData();
   data.append({ steps: [4], values: [null] });
-  const rows = tableRows([{ key: 'x' }], { data: () => data, intervals: () => [], range: () => [0, 9] });
+  const rows = tableRows([{ key: 'x' }], { data: () => data, range: () => [0, 9] });
   assert.deepEqual(rows, [{ step: 4, cells: ['not finite'] }]);
 });

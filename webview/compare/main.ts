@@ -8,7 +8,7 @@ import { icon } from '../shared/icons.ts';
 import { LaneGroup } from '../shared/laneGroup.ts';
 import { type LaneSpec, lanesOfRuns } from '../shared/laneModel.ts';
 import { messageBox, startPage } from '../shared/page.ts';
-import { latestBudgets, runIntervals, sharedBudget } from '../shared/runExtras.ts';
+import { latestBudgets, sharedBudget } from '../shared/runExtras.ts';
 import { t } from '../shared/strings.ts';
 import { busy, button, checkbox } from '../shared/ui.ts';
 import { cursorTable } from './cursorTable.ts';
@@ -112,7 +112,6 @@ function makePage(): ComparePage {
       newest: Math.max(...next.runs.map(run => run.step)),
       planned: Math.max(...next.runs.map(run => run.steps ?? 0)) || null,
       marks: [],
-      intervals: new Map(next.runs.flatMap(run => [...runIntervals(run)])),
       budgets: spec => sharedBudget(spec, Object.assign({}, ...next.runs.map(latestBudgets))),
     });
     values.show(next.runs, specs);

@@ -9,15 +9,7 @@ import { h, on } from './dom.ts';
 import { formatNumber } from './format.ts';
 import { LaneLegend } from './laneLegend.ts';
 import { type LaneSeries, type LaneSpec, valueRange } from './laneModel.ts';
-import {
-  type Frame,
-  type Interval,
-  type Mark,
-  paintIntervals,
-  paintLevel,
-  paintLine,
-  paintMarks,
-} from './lanePaint.ts';
+import { type Frame, type Mark, paintIntervals, paintLevel, paintLine, paintMarks } from './lanePaint.ts';
 import { type LaneTable, laneTable } from './laneTable.ts';
 import { laneNote, laneTitle } from './laneWords.ts';
 import type { SeriesData } from './seriesData.ts';
@@ -40,7 +32,6 @@ export interface LaneContext {
   /** Smoothing in steps; 0 for series whose points are few or exact. */
   window(series: LaneSeries): number;
   marks(): Mark[];
-  intervals(key: string): Interval[];
   budgets(spec: LaneSpec): Budget[];
   moveCursor(step: number | null): void;
   zoom(from: number, to: number): void;
@@ -184,11 +175,6 @@ export class Lane {
     };
     for (const series of this.#visible()) {
       for (const value of this.#context.data(series.key).extent(from, to, log ? 0 : undefined) ?? []) include(value);
-      for (const interval of this.#context.intervals(series.key)) {
-        if (interval.step < from || interval.step > to) continue;
-        include(interval.low);
-        include(interval.high);
-      }
     }
     for (const budget of this.#context.budgets(this.spec)) include(budget.value);
     const zero = log || this.spec.lane === 'loss' ? [] : [0];
@@ -276,7 +262,7 @@ export class Lane {
       paintLevel(frame, budget.value, budget.label, colour, [5, 4]);
     }
     for (const series of this.#visible()) {
-      paintIntervals(frame, this.#context.intervals(series.key), look(series.look));
+      paintIntervals(frame, this.#context.data(series.key), look(series.look));
     }
     for (const series of this.#visible().toReversed()) {
       paintLine(frame, this.#context.data(series.key), look(series.look), series, this.#context.window(series));

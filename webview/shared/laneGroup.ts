@@ -8,7 +8,7 @@ import { h } from './dom.ts';
 import { formatCount } from './format.ts';
 import { type Budget, Lane, type LaneContext } from './lane.ts';
 import { axisEnd, isSparse, type LaneSeries, type LaneSpec, smoothingShares } from './laneModel.ts';
-import type { Interval, Mark } from './lanePaint.ts';
+import type { Mark } from './lanePaint.ts';
 import { type LaneToolbar, laneToolbar } from './laneToolbar.ts';
 import { keepView, type LaneView, rememberedView } from './laneView.ts';
 import { SeriesData } from './seriesData.ts';
@@ -19,8 +19,6 @@ export interface LaneExtras {
   newest: number;
   planned: number | null;
   marks: Mark[];
-  /** By series key. */
-  intervals: Map<string, Interval[]>;
   budgets(spec: LaneSpec): Budget[];
 }
 
@@ -53,7 +51,7 @@ export class LaneGroup implements LaneContext {
   #lanes: Lane[] = [];
   #laneCount = 0;
   #specs = '';
-  #extras: LaneExtras = { newest: 0, planned: null, marks: [], intervals: new Map(), budgets: () => [] };
+  #extras: LaneExtras = { newest: 0, planned: null, marks: [], budgets: () => [] };
   #view: LaneView;
   #cursor: number | null = null;
   #request = 0;
@@ -170,10 +168,6 @@ export class LaneGroup implements LaneContext {
 
   marks(): Mark[] {
     return this.#extras.marks;
-  }
-
-  intervals(key: string): Interval[] {
-    return this.#extras.intervals.get(key) ?? [];
   }
 
   budgets(spec: LaneSpec): Budget[] {

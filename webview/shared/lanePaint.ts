@@ -23,12 +23,6 @@ export interface Frame {
   theme: Theme;
 }
 
-export interface Interval {
-  step: number;
-  low: number;
-  high: number;
-}
-
 export type Mark = RunView['marks'][number];
 
 export function paintLine(
@@ -65,8 +59,8 @@ export function paintLine(
 }
 
 /** The 95 % interval of each evaluation, as a band. */
-export function paintIntervals(frame: Frame, intervals: Interval[], look: Look): void {
-  const seen = byColumn(frame, intervals);
+export function paintIntervals(frame: Frame, data: SeriesData, look: Look): void {
+  const seen = byColumn(frame, data);
   if (seen.length === 0) return;
   const { ctx, ratio } = frame;
   ctx.fillStyle = look.colour;
@@ -92,10 +86,11 @@ interface ColumnInterval {
 const leastGap = 4;
 
 /** Of thousands that fall into one column of pixels, what all of them cover. */
-function byColumn(frame: Frame, intervals: Interval[]): ColumnInterval[] {
+function byColumn(frame: Frame, { steps, low: lows, high: highs }: SeriesData): ColumnInterval[] {
   const columns: ColumnInterval[] = [];
-  for (const { step, low, high } of intervals) {
-    if (step < frame.from || step > frame.to) continue;
+  for (const [i, step] of steps.entries()) {
+    const [low, high] = [lows[i] ?? null, highs[i] ?? null];
+    if (low === null || high === null || step < frame.from || step > frame.to) continue;
     const at = x(frame, step);
     const last = columns.at(-1);
     if (!last || at - last.at >= 1) {

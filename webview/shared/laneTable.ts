@@ -2,13 +2,11 @@
 import { h } from './dom.ts';
 import { formatInterval, formatNumber } from './format.ts';
 import type { LaneSeries } from './laneModel.ts';
-import type { Interval } from './lanePaint.ts';
 import type { SeriesData } from './seriesData.ts';
 import { t } from './strings.ts';
 
 export interface TableSource {
   data(key: string): SeriesData;
-  intervals(key: string): Interval[];
   range(): [number, number];
 }
 
@@ -28,11 +26,10 @@ export function tableRows(series: { key: string }[], source: TableSource): Row[]
   const rows = new Map<number, string[]>();
   series.forEach(({ key }, column) => {
     const data = source.data(key);
-    const intervals = new Map(source.intervals(key).map(interval => [interval.step, interval]));
     for (let i = Math.max(0, data.indexAt(from)); i < data.length && data.steps[i]! <= to; i++) {
       const step = data.steps[i]!;
       const cells = rows.get(step) ?? series.map(() => '');
-      cells[column] = cellText(data, i, intervals.get(step));
+      cells[column] = cellText(data, i);
       rows.set(step, cells);
     }
   });
@@ -68,12 +65,11 @@ export function laneTable(title: string): LaneTable {
   };
 }
 
-function cellText(data: SeriesData, index: number, interval: Interval | undefined): string {
+function cellText(data: SeriesData, index: number): string {
   const value = data.last[index];
   if (value === null) return t('not finite');
   const text = formatNumber(value);
-  if (interval) return `${text} ${formatInterval(interval.low, interval.high)}`;
-  const min = data.min[index];
-  const max = data.max[index];
-  return min === max ? text : t('{0} ({1} to {2})', text, formatNumber(min), formatNumber(max));
+  const [min, max, low, high] = [data.min[index], data.max[index], data.low[index], data.high[index]];
+  if (min !== max) return t('{0} ({1} to {2})', text, formatNumber(min), formatNumber(max));
+  return low == null || high == null ? text : `${text} ${formatInterval(low, high)}`;
 }

@@ -1,11 +1,10 @@
-/** What a run's lanes show besides its series: marks, intervals of the evaluations, budgets. Pure. */
+/** What a run's lanes show besides its series: marks and budgets. Pure. */
 import type { RunView } from '../../src/protocol/panel.ts';
 import type { SetScore } from '../../src/protocol/trainer.ts';
 import { formatNumber, setOf } from './format.ts';
 import type { Budget } from './lane.ts';
 import type { LaneExtras } from './laneGroup.ts';
-import { type LaneSpec, seriesKey } from './laneModel.ts';
-import type { Interval } from './lanePaint.ts';
+import type { LaneSpec } from './laneModel.ts';
 import { t } from './strings.ts';
 
 export function runExtras(run: RunView): LaneExtras {
@@ -13,29 +12,8 @@ export function runExtras(run: RunView): LaneExtras {
     newest: run.step,
     planned: run.steps,
     marks: run.marks,
-    intervals: runIntervals(run),
     budgets: spec => budgetsOf(spec, latestBudgets(run)),
   };
-}
-
-/** Of the same evaluations the same intervals: a run tells of its steps far more often than of those. */
-const known = new WeakMap<RunView['evaluations'], Map<string, Interval[]>>();
-
-/** The interval of every forgetting and learning series at every evaluation, by series key. */
-export function runIntervals(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
-  const intervals = known.get(run.evaluations) ?? intervalsOf(run);
-  known.set(run.evaluations, intervals);
-  return intervals;
-}
-
-function intervalsOf(run: Pick<RunView, 'id' | 'evaluations'>): Map<string, Interval[]> {
-  const intervals = new Map<string, Interval[]>();
-  for (const evaluation of run.evaluations) {
-    for (const [name, [, low, high]] of Object.entries(evaluation.estimates)) {
-      add(intervals, seriesKey(run.id, name), { step: evaluation.step, low, high });
-    }
-  }
-  return intervals;
 }
 
 export function latestBudgets({
@@ -67,10 +45,4 @@ function budgetsOf(spec: LaneSpec, budgets: Record<string, NonNullable<SetScore[
     lines.set(value, { value, label, look: shared ? -1 : series.look });
   }
   return [...lines.values()];
-}
-
-function add<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
 }

@@ -11,6 +11,9 @@ export class SeriesData {
   min: Value[] = [];
   max: Value[] = [];
   last: Value[] = [];
+  /** What intervals cover; `null` where there are none. */
+  low: Value[] = [];
+  high: Value[] = [];
   /** How many entries came as points since the last buckets. */
   appended = 0;
   #smoothed: Value[] = [];
@@ -21,17 +24,19 @@ export class SeriesData {
     return this.steps.length;
   }
 
-  replace(buckets: Pick<Buckets, 'steps' | 'min' | 'max' | 'last'>): void {
+  replace(buckets: Omit<Buckets, 'run' | 'name'>): void {
     this.steps = [...buckets.steps];
     this.min = [...buckets.min];
     this.max = [...buckets.max];
     this.last = [...buckets.last];
+    this.low = buckets.steps.map((_, i) => buckets.low?.[i] ?? null);
+    this.high = buckets.steps.map((_, i) => buckets.high?.[i] ?? null);
     this.appended = 0;
     this.#forgetSmoothing();
   }
 
   /** Points at or before the newest step are already part of a bucket. */
-  append(points: Pick<NewPoints, 'steps' | 'values'>): void {
+  append(points: Omit<NewPoints, 'run' | 'name'>): void {
     for (let i = 0; i < points.steps.length; i++) {
       const step = points.steps[i]!;
       const newest = this.steps.at(-1);
@@ -41,6 +46,8 @@ export class SeriesData {
       this.min.push(value);
       this.max.push(value);
       this.last.push(value);
+      this.low.push(points.low?.[i] ?? null);
+      this.high.push(points.high?.[i] ?? null);
       this.appended += 1;
     }
   }
@@ -64,17 +71,18 @@ export class SeriesData {
 
   /**
    * Lowest and highest value between two steps and at the neighbours that lines come from and go to, by both ends of
-   * the buckets; null when nothing finite lies there.
+   * the buckets and of intervals; null when nothing finite lies there.
    */
   extent(from: number, to: number, above = Number.NEGATIVE_INFINITY): [number, number] | null {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     const end = Math.min(this.steps.length, this.indexAt(to) + 2);
     for (let i = Math.max(0, this.indexAt(from)); i < end; i++) {
-      const min = this.min[i];
-      const max = this.max[i];
-      if (min !== null && min !== undefined && min > above && min < low) low = min;
-      if (max !== null && max !== undefined && max > above && max > high) high = max;
+      for (const value of [this.min[i], this.max[i], this.low[i], this.high[i]]) {
+        if (value === null || value === undefined || value <= above) continue;
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
     }
     if (low > high) low = high;
     return Number.isFinite(low) ? [low, high] : null;

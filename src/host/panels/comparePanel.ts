@@ -12,9 +12,11 @@ export class ComparePanel implements PageBackend, vscode.Disposable {
   readonly series: RunFeed;
   readonly page: PagePanel;
   readonly runIds: readonly string[];
+  readonly #model: RunsModel;
   readonly #listener: vscode.Disposable;
 
   constructor(panel: vscode.WebviewPanel, runIds: readonly string[], model: RunsModel, around: PageSurroundings) {
+    this.#model = model;
     this.runIds = runIds;
     this.series = new RunFeed(model);
     this.page = new PagePanel(panel, 'compare', this, around);
@@ -38,6 +40,7 @@ export class ComparePanel implements PageBackend, vscode.Disposable {
   }
 
   async state(): Promise<PageState> {
+    await this.#model.listed();
     this.series.show(this.runIds);
     return { page: 'compare', comparison: compareRuns(await this.series.views(), vscode.l10n.t) };
   }

@@ -23,8 +23,6 @@ export interface PanelKeeper {
 const memoryKey = 'openPanels';
 /** Longer than the editor takes to hand over a panel that it restores itself, once it may or the panel is in front. */
 const patienceMs = 500;
-/** Longer than it takes to put up one that was handed over and waited for the list of runs. */
-const leastMs = 100;
 
 export class LeftPanels implements vscode.Disposable {
   readonly #memory: vscode.Memento;
@@ -43,7 +41,7 @@ export class LeftPanels implements vscode.Disposable {
       panels.onDidChangeOpen(() => this.#save()),
       vscode.window.tabGroups.onDidChangeTabs(() => this.#look()),
     ];
-    this.#look(Math.max(leastMs, patienceMs - sinceMs));
+    this.#look(Math.max(0, patienceMs - sinceMs));
   }
 
   dispose(): void {

@@ -4,7 +4,7 @@ import type { PageState } from '../../protocol/panel.ts';
 import type { RecipeDocuments } from '../recipe/recipeDocuments.ts';
 import type { RunsModel } from '../runs/runsModel.ts';
 import { type PageBackend, PageChannel, type PageCommand } from './pageChannel.ts';
-import { pageHtml, pageRoots } from './pageHtml.ts';
+import { pageHtml, pageOptions } from './pageHtml.ts';
 import type { PageSurroundings } from './pagePanel.ts';
 import { obeyPage } from './runCommands.ts';
 import { RunFeed } from './runFeed.ts';
@@ -21,7 +21,7 @@ export class MetricsView implements PageBackend, vscode.Disposable {
     this.#model = model;
     this.#recipes = recipes;
     this.series = new RunFeed(model);
-    view.webview.options = { enableScripts: true, localResourceRoots: pageRoots(around.extension) };
+    view.webview.options = pageOptions;
     this.channel = new PageChannel(view.webview, this, around.log);
     this.series.channel = this.channel;
     this.#subscriptions = [
@@ -29,10 +29,11 @@ export class MetricsView implements PageBackend, vscode.Disposable {
       model.onDidChange(() => this.#follow()),
       view.onDidDispose(() => this.dispose()),
     ];
-    view.webview.html = pageHtml(view.webview, around.extension, 'metrics', view.title ?? '');
+    view.webview.html = pageHtml(around.extension, 'metrics', view.title ?? '');
   }
 
   async state(): Promise<PageState> {
+    await this.#model.listed();
     this.#shown = this.#wanted();
     this.series.show(this.#shown ? [this.#shown] : []);
     const [run] = await this.series.views();

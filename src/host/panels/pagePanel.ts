@@ -1,7 +1,7 @@
 /** A page in an editor tab of its own: HTML, channel and end. What it shows is told by a backend. */
 import * as vscode from 'vscode';
 import { type PageBackend, PageChannel } from './pageChannel.ts';
-import { type PageName, pageHtml, pageRoots } from './pageHtml.ts';
+import { type PageName, pageHtml, pageOptions } from './pageHtml.ts';
 
 export interface PageSurroundings {
   extension: vscode.Uri;
@@ -24,11 +24,11 @@ export class PagePanel implements vscode.Disposable {
 
   constructor(panel: vscode.WebviewPanel, page: PageName, backend: PageBackend, around: PageSurroundings) {
     this.panel = panel;
-    panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(around.extension) };
+    panel.webview.options = pageOptions;
     panel.iconPath = vscode.Uri.joinPath(around.extension, 'media', 'holdfast-tab.svg');
     // The channel listens before the page can speak.
     this.channel = new PageChannel(panel.webview, backend, around.log);
-    panel.webview.html = pageHtml(panel.webview, around.extension, page, panel.title);
+    panel.webview.html = pageHtml(around.extension, page, panel.title);
   }
 
   /** Shows a panel that is open already where it is. */

@@ -3,8 +3,9 @@
  * and new points out of their series. Knows no webview.
  */
 import type * as vscode from 'vscode';
+import { estimateBuckets, estimatesSince } from '../../domain/estimates.ts';
 import { changesOf } from '../../domain/runChanges.ts';
-import type { Buckets, NewPoints, RunView } from '../../protocol/panel.ts';
+import type { NewPoints, RunView } from '../../protocol/panel.ts';
 import type { FollowedRun } from '../runs/followedRun.ts';
 import type { RunLease, RunsModel } from '../runs/runsModel.ts';
 import type { PageChannel, SeriesSource } from './pageChannel.ts';
@@ -50,17 +51,19 @@ export class RunFeed implements SeriesSource, vscode.Disposable {
   }
 
   buckets(wanted: { run: string; name: string; from?: number; to?: number; columns: number }) {
-    const series = this.run(wanted.run)?.series(wanted.name);
-    if (!series) return undefined;
     const { run, name, from, to, columns } = wanted;
-    const buckets: Buckets = { run, name, ...series.buckets(from, to, columns) };
-    return { buckets, cursor: series.length };
+    const followed = this.run(run);
+    const series = followed?.series(name);
+    const buckets = followed && estimateBuckets(series => followed.series(series), name, from, to, columns);
+    return series && buckets && { buckets: { run, name, ...buckets }, cursor: series.length };
   }
 
   since(run: string, name: string, cursor: number): { points: NewPoints; cursor: number } | undefined {
-    const series = this.run(run)?.series(name);
-    if (!series || series.length <= cursor) return undefined;
-    return { points: { run, name, ...series.since(cursor) }, cursor: series.length };
+    const followed = this.run(run);
+    const length = followed?.series(name)?.length ?? 0;
+    if (!followed || length <= cursor) return undefined;
+    const points = estimatesSince(series => followed.series(series), name, cursor);
+    return points && { points: { run, name, ...points }, cursor: length };
   }
 
   dispose(): void {

@@ -38,6 +38,7 @@ export class RunPanel implements PageBackend, vscode.Disposable {
   }
 
   async state(): Promise<PageState> {
+    await this.#model.listed();
     this.series.show([this.runId]);
     const [run] = await this.series.views();
     this.#nameTab();

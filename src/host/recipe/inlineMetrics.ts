@@ -137,7 +137,7 @@ function metricsOf(state: RunState): InlineMetric[] {
   add(['train'], 'loss', vscode.l10n.t('Loss on the task rows, nats per token'));
   const kl = state.series.has('penalty.kl') ? 'penalty.kl' : 'kl.train';
   add(['method', 'regularize'], kl, vscode.l10n.t('KL to the base, nats per token'));
-  for (const [set, score] of Object.entries(state.evaluations.at(-1)?.forgetting ?? {})) {
+  for (const [set, score] of Object.entries(state.evaluations.newest?.forgetting ?? {})) {
     const series = state.series.get(`forgetting.${set}`);
     const verdict = score.verdict ? ` ${vscode.l10n.t(score.verdict)}` : '';
     const colour = { kept: 'holdfast.kept', forgot: 'holdfast.forgot', 'cannot tell': 'holdfast.cannotTell' }[

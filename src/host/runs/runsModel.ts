@@ -56,6 +56,7 @@ export class RunsModel implements vscode.Disposable {
   #list: readonly RunEntry[] = [];
   #byRecipe: ReadonlyMap<string, readonly RunEntry[]> | undefined;
   #looking: Promise<void> | undefined;
+  #wasListed = false;
   #timer: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
@@ -135,6 +136,11 @@ export class RunsModel implements vscode.Disposable {
     this.#changed.fire({ ids: new Set([id]) });
   }
 
+  /** Resolves once there is a list, which may be some seconds old. */
+  async listed(): Promise<void> {
+    if (!this.#wasListed) await (this.#looking ?? this.refresh());
+  }
+
   /** Resolves once the list is that of the folders. */
   async refresh(): Promise<void> {
     while (this.#looking) await this.#looking;
@@ -172,6 +178,7 @@ export class RunsModel implements vscode.Disposable {
       const stale: KnownStore[] = [];
       for (const known of this.#stores.values()) if (isForced || (await this.#hasNews(known))) stale.push(known);
       if (isForced || stale.length > 0) await this.#readAgain(stale);
+      this.#wasListed = true;
     } catch (error) {
       this.#log.error('The runs could not be listed', error instanceof Error ? error : String(error));
     }

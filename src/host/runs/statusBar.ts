@@ -27,7 +27,7 @@ export function registerStatusBar(model: RunsModel, live: LiveRuns): vscode.Disp
 
 /** "arithmetic +0.12": the set that lost most at the last evaluation. */
 function worstForgetting({ evaluations }: RunState): string {
-  const sets = Object.entries(evaluations.at(-1)?.forgetting ?? {});
+  const sets = Object.entries(evaluations.newest?.forgetting ?? {});
   const [worst] = sets.sort(([, a], [, b]) => b.value - a.value);
   return worst ? `${worst[0]} ${signed(worst[1].value)}` : '';
 }
