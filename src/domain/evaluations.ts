@@ -55,7 +55,7 @@ export class Evaluations {
   }
 
   addAll(others: Evaluations, upTo: number): void {
-    this.#entries.push(...others.#entries.filter(({ step }) => step <= upTo));
+    this.#entries = this.#entries.concat(others.#entries.filter(({ step }) => step <= upTo));
   }
 }
 

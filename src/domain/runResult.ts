@@ -28,7 +28,7 @@ export function runResult(state: RunState, status: RunStatus): RunResult {
     loss: { first: loss?.first ?? null, last: loss?.last ?? null },
     learning: mapValues(last?.learning ?? {}, estimate),
     forgetting,
-    kl: klOf(last ?? undefined),
+    kl: klOf(last),
     verdict: worstVerdict(Object.values(forgetting).map(({ verdict }) => verdict)),
     stepZero: stepZeroOf(state),
     runtime: prepared?.runtime ?? null,
@@ -70,7 +70,7 @@ const resumedOf = ({ attempt, fromStep, checkpoint, steps, largest }: Redone): R
   largestDifference: Number.isFinite(largest) ? largest : null,
 });
 
-const klOf = (last: Pick<EvaluatedEvent, 'kl'> | undefined): RunResult['kl'] =>
+const klOf = (last: Pick<EvaluatedEvent, 'kl'> | null): RunResult['kl'] =>
   last ? { ...last.kl, direction: 'KL(base || tuned)' } : {};
 
 function stepZeroOf({ stepZero }: RunState): RunResult['stepZero'] {

@@ -13,7 +13,7 @@ import type { ResolvedRecipe, VariantName } from '../recipe/schema.ts';
 import { limits } from '../recipe/yamlText.ts';
 import { resolvePaths } from './allowedRoots.ts';
 import { type CheckpointName, copyCheckpoint } from './checkpointFiles.ts';
-import { chooseEngine } from './chooseEngine.ts';
+import { chooseEngine, type EngineChoice } from './chooseEngine.ts';
 import { engineVersion } from './engineFolder.ts';
 import { gitState } from './gitState.ts';
 import { chooseNode, type NodeChoice } from './nodePath.ts';
@@ -58,7 +58,22 @@ export interface CreateRun {
   trainer?: string[];
 }
 
-export async function createRun(options: CreateRun): Promise<RunFolder> {
+export const createRun = async (options: CreateRun): Promise<RunFolder> => makeRun(await acceptRun(options));
+
+/** What `makeRun` makes a run of. */
+interface AcceptedRun {
+  options: CreateRun;
+  recipeFile: string;
+  recipeText: string;
+  recipe: ResolvedRecipe;
+  store: Store;
+  paths: Record<string, string>;
+  node: NodeChoice;
+  engine: EngineChoice;
+}
+
+/** Refuses what cannot be run: nothing is made yet, and no program started. */
+export async function acceptRun(options: CreateRun): Promise<AcceptedRun> {
   const recipeFile = resolve(options.recipeFile);
   const recipeText = options.recipeText ?? (await readRecipe(recipeFile));
   const recipe = options.resolved ?? resolveText(recipeFile, recipeText, options);
@@ -70,13 +85,15 @@ export async function createRun(options: CreateRun): Promise<RunFolder> {
     engineFolder: options.engineFolder,
     modelRoots: options.modelRoots,
   });
+  const [node, engine] = await Promise.all([options.node ?? chooseNode(), chooseEngine(recipe, paths, options)]);
+  return { options, recipeFile, recipeText, recipe, store, paths, node, engine };
+}
+
+export async function makeRun(accepted: AcceptedRun): Promise<RunFolder> {
+  const { options, recipeFile, recipeText, recipe, store, paths, node, engine } = accepted;
   const { parent } = options;
   const createdAt = nextCreationTime();
-  const [node, git, engine] = await Promise.all([
-    options.node ?? chooseNode(),
-    gitState(dirname(recipeFile)),
-    chooseEngine(recipe, paths, options),
-  ]);
+  const git = await gitState(dirname(recipeFile));
   await store.prepare();
   const run = store.run(newRunId(recipe.name, new Date(createdAt)));
   const request = await sealRequest(

@@ -31,7 +31,7 @@ export interface LaunchRunner {
  * and of its group. When another runner holds the queue, the new one sees that and leaves at once.
  */
 export async function launchRunner(options: LaunchRunner): Promise<{ pid: number }> {
-  const { child } = await startRunner(options, 'ignore');
+  const { child } = await spawnRunner(options, 'ignore');
   return { pid: child.pid! };
 }
 
@@ -41,12 +41,12 @@ export async function launchRunner(options: LaunchRunner): Promise<{ pid: number
  */
 export async function launchWhile<T>(options: LaunchRunner, make: () => Promise<T>): Promise<T> {
   const runnerArguments = [...(options.runnerArguments ?? []), '--after-input'];
-  const { child } = await startRunner({ ...options, runnerArguments }, 'pipe');
+  const { child } = await spawnRunner({ ...options, runnerArguments }, 'pipe');
   child.stdin!.on('error', () => {});
   return make().finally(() => child.stdin!.destroy());
 }
 
-async function startRunner(options: LaunchRunner, stdin: 'ignore' | 'pipe'): Promise<{ child: ChildProcess }> {
+async function spawnRunner(options: LaunchRunner, stdin: 'ignore' | 'pipe'): Promise<{ child: ChildProcess }> {
   checkEngine(options.engineFolder);
   await options.store.prepare();
   const log = openLog(options.store.runnerLog) as AnyDescriptor;

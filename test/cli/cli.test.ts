@@ -69,6 +69,14 @@ test('--set and --name change the run, and say which key is wrong', async () => 
   assert.match(wrong.stderr, /max_stepz[\s\S]*max_steps/);
 });
 
+test('a run that is refused leaves nothing in the project: no store, and no runner that would write there', async () => {
+  const project = testProject();
+  const missing = await holdfast(project, ['run', 'test.tune.yaml', '--set', 'data.train=data/absent.jsonl']);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /absent\.jsonl/);
+  assert.ok(!existsSync(project.store.folder));
+});
+
 test('whatever is said to be queued can be read: a name that is too long is refused, a long command line or branch is cut', async () => {
   const project = testProject();
   const git = (...words: string[]) => execFileSync('git', ['-C', project.folder, ...words]);

@@ -52,3 +52,11 @@ test('an empty list has no newest, and a fork takes those of its beginning', () 
     [10, 20, 25],
   );
 });
+
+test('a fork takes as many as its parent has', () => {
+  const parent = new Evaluations();
+  for (let step = 1; step <= 200_000; step++) parent.add(evaluation(step));
+  const fork = new Evaluations();
+  fork.addAll(parent, 200_000);
+  assert.equal(fork.length, 200_000);
+});

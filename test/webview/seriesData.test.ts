@@ -76,3 +76,22 @@ test('a value that is not finite is a gap in the smoothed line and no poison', (
   assert.equal(smoothed[1], null);
   assert.equal(smoothed[2], 2);
 });
+
+test('intervals come with buckets and points, widen the extent, and are absent where none were told', () => {
+  const data = new SeriesData();
+  data.replace({ steps: [0, 10], min: [1, 2], max: [1, 3], last: [1, 3], low: [0.5, null], high: [1.5, null] });
+  data.append({ steps: [20], values: [4], low: [3.5], high: [6] });
+  data.append({ steps: [30], values: [5] });
+  assert.deepEqual(
+    [data.low, data.high],
+    [
+      [0.5, null, 3.5, null],
+      [1.5, null, 6, null],
+    ],
+  );
+  assert.deepEqual(data.extent(0, 30), [0.5, 6]);
+  assert.deepEqual(data.extent(10, 10), [2, 6], 'with what the line goes to');
+  assert.deepEqual(data.extent(0, 30, 1), [1.5, 6], 'above what a logarithm can show');
+  data.replace({ steps: [0], min: [1], max: [1], last: [1] });
+  assert.deepEqual([data.low, data.high], [[null], [null]]);
+});

@@ -86,11 +86,13 @@ interface ColumnInterval {
 const leastGap = 4;
 
 /** Of thousands that fall into one column of pixels, what all of them cover. */
-function byColumn(frame: Frame, { steps, low: lows, high: highs }: SeriesData): ColumnInterval[] {
+function byColumn(frame: Frame, data: SeriesData): ColumnInterval[] {
   const columns: ColumnInterval[] = [];
-  for (const [i, step] of steps.entries()) {
-    const [low, high] = [lows[i] ?? null, highs[i] ?? null];
-    if (low === null || high === null || step < frame.from || step > frame.to) continue;
+  for (let i = Math.max(0, data.indexAt(frame.from)); i < data.length && data.steps[i]! <= frame.to; i++) {
+    const step = data.steps[i]!;
+    const low = data.low[i] ?? null;
+    const high = data.high[i] ?? null;
+    if (low === null || high === null || step < frame.from) continue;
     const at = x(frame, step);
     const last = columns.at(-1);
     if (!last || at - last.at >= 1) {

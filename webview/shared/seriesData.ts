@@ -2,7 +2,7 @@
  * One series as a page holds it: buckets of the host, then the points that came since, in ascending steps. Chart and
  * table draw from here, so they cannot differ. Pure.
  */
-import type { Buckets, NewPoints } from '../../src/protocol/panel.ts';
+import type { Points, SeriesBuckets } from '../../src/domain/metricSeries.ts';
 
 type Value = number | null;
 
@@ -24,7 +24,7 @@ export class SeriesData {
     return this.steps.length;
   }
 
-  replace(buckets: Omit<Buckets, 'run' | 'name'>): void {
+  replace(buckets: SeriesBuckets): void {
     this.steps = [...buckets.steps];
     this.min = [...buckets.min];
     this.max = [...buckets.max];
@@ -36,7 +36,7 @@ export class SeriesData {
   }
 
   /** Points at or before the newest step are already part of a bucket. */
-  append(points: Omit<NewPoints, 'run' | 'name'>): void {
+  append(points: Points): void {
     for (let i = 0; i < points.steps.length; i++) {
       const step = points.steps[i]!;
       const newest = this.steps.at(-1);
@@ -77,8 +77,10 @@ export class SeriesData {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     const end = Math.min(this.steps.length, this.indexAt(to) + 2);
-    for (let i = Math.max(0, this.indexAt(from)); i < end; i++) {
-      for (const value of [this.min[i], this.max[i], this.low[i], this.high[i]]) {
+    const start = Math.max(0, this.indexAt(from));
+    for (const values of [this.min, this.max, this.low, this.high]) {
+      for (let i = start; i < end; i++) {
+        const value = values[i];
         if (value === null || value === undefined || value <= above) continue;
         if (value < low) low = value;
         if (value > high) high = value;

@@ -1,5 +1,5 @@
 /** `holdfast rerun`: a run once more, with what it ran with or with what its recipe says now. */
-import { createRun } from '../../runs/createRun.ts';
+import { acceptRun, makeRun } from '../../runs/createRun.ts';
 import { engineVersion } from '../../runs/engineFolder.ts';
 import { launchWhile } from '../../runs/launch.ts';
 import { ownIdentity } from '../../runs/processIdentity.ts';
@@ -33,9 +33,8 @@ export const rerun: Command = {
     const again = choose(values, request, changes);
     const isDetached = flag(values, 'detach');
     const owner = isDetached ? undefined : await ownIdentity();
-    const run = await launchWhile({ ...machine, store, trusted: true }, () =>
-      createRun({ ...machine, store, ...again, owner }),
-    );
+    const accepted = await acceptRun({ ...machine, store, ...again, owner });
+    const run = await launchWhile({ ...machine, store, trusted: true }, () => makeRun(accepted));
     return isDetached ? queued(store, run, output) : watchToResult(store, run, output, { failOnForgot: false });
   },
 };

@@ -4,7 +4,7 @@ import { exitCodeOf, exitCodes } from '../../protocol/exitCode.ts';
 import type { JournalRecord } from '../../protocol/journal.ts';
 import type { RunResult } from '../../protocol/result.ts';
 import { type VariantName, variantNames } from '../../recipe/schema.ts';
-import { createRun, readRecipe, resolveText } from '../../runs/createRun.ts';
+import { acceptRun, makeRun, readRecipe, resolveText } from '../../runs/createRun.ts';
 import { launchWhile } from '../../runs/launch.ts';
 import { resultOf } from '../../runs/loadRun.ts';
 import { openState } from '../../runs/openState.ts';
@@ -58,7 +58,8 @@ export const run: Command = {
     const agreedCommand = await agreeTo(resolved.command, isAllowed);
     const owner = detached ? undefined : await ownIdentity();
     const asked = { ...machine, recipeFile, recipeText, store, variant, resolved, agreedCommand, owner };
-    const folder = await launchWhile({ ...machine, store, trusted: true }, () => createRun(asked));
+    const accepted = await acceptRun(asked);
+    const folder = await launchWhile({ ...machine, store, trusted: true }, () => makeRun(accepted));
     if (detached) return queued(store, folder, output);
     return watchToResult(store, folder, output, { failOnForgot: failOn === 'forgot' });
   },

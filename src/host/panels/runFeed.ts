@@ -54,7 +54,7 @@ export class RunFeed implements SeriesSource, vscode.Disposable {
     const { run, name, from, to, columns } = wanted;
     const followed = this.run(run);
     const series = followed?.series(name);
-    const buckets = followed && estimateBuckets(series => followed.series(series), name, from, to, columns);
+    const buckets = followed && estimateBuckets(each => followed.series(each), name, from, to, columns);
     return series && buckets && { buckets: { run, name, ...buckets }, cursor: series.length };
   }
 
@@ -62,7 +62,7 @@ export class RunFeed implements SeriesSource, vscode.Disposable {
     const followed = this.run(run);
     const length = followed?.series(name)?.length ?? 0;
     if (!followed || length <= cursor) return undefined;
-    const points = estimatesSince(series => followed.series(series), name, cursor);
+    const points = estimatesSince(each => followed.series(each), name, cursor);
     return points && { points: { run, name, ...points }, cursor: length };
   }
 
